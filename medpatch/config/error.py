@@ -1,0 +1,21 @@
+"""What goes wrong, by who can mend it."""
+
+
+class MedPatchError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(MedPatchError):
+    """The configuration asks for something impossible; change the configuration."""
+
+
+class RawDataError(MedPatchError):
+    """A raw file is absent, empty, truncated or of another shape; look at that file."""
+
+
+class ContractError(MedPatchError):
+    """A written artefact breaks what the next step relies on; look at the step that wrote it."""
+
+
+class CheckpointError(MedPatchError):
+    """A checkpoint is absent, incomplete or belongs to other data."""

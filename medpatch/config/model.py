@@ -1,0 +1,65 @@
+"""Shape of the network: encoders, confidence, fusion."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from medpatch.config.base import Frozen
+
+TINY = "tiny"
+
+
+class Fuser(StrEnum):
+    """How the joint module combines the modalities' pooled tokens."""
+
+    NONE = "none"
+    LSTM = "lstm"
+    TRANSFORMER = "transformer"
+
+
+class Score(StrEnum):
+    """What "sure of a token" is measured by."""
+
+    CONFIDENCE = "confidence"
+    PRIOR_SHIFTED = "prior_shifted"
+    ENTROPY = "entropy"
+
+
+class Compat(StrEnum):
+    """Numerics of the published code, or the repaired ones."""
+
+    REPAIRED = "repaired"
+    PUBLISHED = "published"
+
+
+class EncoderConfig(Frozen):
+    """One encoder per modality, each ending in tokens."""
+
+    ehr_width: int = Field(512, gt=0, description="hidden size of the EHR LSTM")
+    cxr_name: str = Field(
+        "WinKawaks/vit-small-patch16-224", description="ViT hub name or local folder; 'tiny' builds a small one"
+    )
+    note_name: str = Field(
+        "emilyalsentzer/Bio_ClinicalBERT", description="BERT hub name or local folder; 'tiny' builds a small one"
+    )
+    is_note_frozen: bool = Field(True, description="leave the text encoder as loaded in every stage")
+    width: int = Field(512, gt=0, description="width D that every modality is projected to")
+
+
+class FusionConfig(Frozen):
+    """Confidence partition, joint, missingness and late modules."""
+
+    score: Score = Field(Score.PRIOR_SHIFTED, description="what the confidence threshold is compared with")
+    threshold: float = Field(0.75, ge=0.5, le=1.0, description="a token at or above it is 'high'")
+    fuser: Fuser = Fuser.NONE
+    use_joint: bool = True
+    use_missingness: bool = True
+    use_late: bool = True
+    compat: Compat = Compat.REPAIRED
+
+
+class ModelConfig(Frozen):
+    """The whole network."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    fusion: FusionConfig = FusionConfig()

@@ -1,0 +1,61 @@
+"""Where raw files, outputs and tracking live; the only reader of the environment."""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+from medpatch.config.base import Frozen
+
+REPOSITORY_DIR = Path(__file__).resolve().parents[2]
+SQL_DIR = REPOSITORY_DIR / "sql"
+EXPECTATION_DIR = REPOSITORY_DIR / "expectations"
+
+OFFLINE_ENVIRONMENT = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+"""Telemetry of prefect, mlflow and great_expectations switched off."""
+
+
+class PathConfig(Frozen):
+    """Locations of one run; none of them changes a result."""
+
+    raw_dir: Path
+    work_dir: Path
+    tracking_uri: str
+
+    @classmethod
+    def from_environment(cls, *, raw_dir: Path | None = None, work_dir: Path | None = None) -> "PathConfig":
+        """Arguments first, then MEDPATCH_RAW_DIR, MEDPATCH_WORK_DIR and MLFLOW_TRACKING_URI, then defaults."""
+        work = Path(work_dir or os.environ.get("MEDPATCH_WORK_DIR", "work")).expanduser().resolve()
+        raw = Path(raw_dir or os.environ.get("MEDPATCH_RAW_DIR", work / "raw")).expanduser().resolve()
+        uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
+        return cls(raw_dir=raw, work_dir=work, tracking_uri=uri)
+
+    @property
+    def mlflow_artifact_dir(self) -> Path:
+        """Where a local tracking store keeps its artifacts."""
+        return self.work_dir / "mlartifacts"
+
+
+def switch_off_telemetry() -> None:
+    """Set what is not yet set so that none of the libraries calls home; call before importing them."""
+    for name, value in OFFLINE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+@cache
+def code_digest(packages: tuple[str, ...]) -> str:
+    """Digest of the source files of these parts ("sql", "expectations" or a subpackage of medpatch).
+
+    Contracts always count. A changed file makes what it wrote stale.
+    """
+    digest = hashlib.sha256()
+    for name in sorted({*packages, "contract"}):
+        folder = REPOSITORY_DIR / (name if name in ("sql", "expectations") else f"medpatch/{name}")
+        for file in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".sql", ".csv", ".json")):
+            digest.update(f"{file.relative_to(REPOSITORY_DIR)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]

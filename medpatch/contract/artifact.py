@@ -1,0 +1,75 @@
+"""Folders that are either whole or absent: written aside, described, renamed into place."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medpatch.config.base import digest_of
+from medpatch.config.error import ContractError
+from medpatch.config.path import code_digest
+
+DESCRIPTION = "artifact.json"
+
+
+@contextmanager
+def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Iterator[Path]:
+    """A temporary folder beside `target`; renamed to it only if the block ends without an error.
+
+    Whatever stood at `target` is replaced at that moment and not before.
+
+    Args:
+        target: the folder to make.
+        inputs: digest of what the content is made from; compared by `is_current`.
+        packages: subpackages of medpatch (or "sql") whose code makes the content.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.parent / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}.tmp"
+    aside.mkdir()
+    try:
+        yield aside
+        files = {str(p.relative_to(aside)): p.stat().st_size for p in sorted(aside.rglob("*")) if p.is_file()}
+        if not files:
+            raise ContractError(f"{target}: nothing was written; the step that makes it produced no file")
+        description = {"inputs": inputs, "code": code_digest(packages), "files": files}
+        (aside / DESCRIPTION).write_text(json.dumps(description, indent=1))
+        if target.exists():
+            old = aside.with_suffix(".old")
+            target.rename(old)
+            aside.rename(target)
+            shutil.rmtree(old)
+        else:
+            aside.rename(target)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> bool:
+    """True if `target` was made from these inputs by this code and every file still has its size."""
+    try:
+        description = json.loads((target / DESCRIPTION).read_text())
+        same = description["inputs"] == inputs and description["code"] == code_digest(packages)
+        return same and all(
+            (target / name).stat().st_size == size for name, size in description["files"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def fingerprint(target: Path) -> str:
+    """Digest that downstream steps use as input: what the folder was made from, and by which code.
+
+    Raises:
+        ContractError: the folder is absent or not whole.
+    """
+    try:
+        description = json.loads((target / DESCRIPTION).read_text())
+        return digest_of(description["inputs"], description["code"], description["files"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ContractError(
+            f"{target}: not a finished folder (no readable {DESCRIPTION}); run the step that makes it"
+        ) from error
