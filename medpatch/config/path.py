@@ -59,3 +59,15 @@ def code_digest(packages: tuple[str, ...]) -> str:
         for file in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".sql", ".csv", ".json")):
             digest.update(f"{file.relative_to(REPOSITORY_DIR)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def set_up_environment(paths: PathConfig) -> None:
+    """Telemetry off, and Prefect's own files beside our outputs unless the user has placed them.
+
+    Call before prefect, mlflow or great_expectations is imported: they read the environment once.
+    """
+    switch_off_telemetry()
+    if "PREFECT_API_URL" not in os.environ:
+        os.environ.setdefault("PREFECT_HOME", str(paths.work_dir / "prefect"))
+    os.environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(paths.work_dir / "prefect" / "results"))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,0 +1,44 @@
+# Each target sets up what it needs; the logic lives in the medpatch command.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint ui deploy bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(STAMP): pyproject.toml requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade -c requirements.lock pip
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[dev]'
+	@touch $(STAMP)
+
+install: $(STAMP)  ## create .venv with the exact versions of requirements.lock
+
+demo: $(STAMP)  ## make a synthetic MIMIC, run the whole pipeline on it for both tasks, print the results
+	$(BIN)/medpatch demo
+
+lint: $(STAMP)  ## ruff, sqlfluff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/lint-imports
+
+test: lint  ## the linters, then every test
+	$(BIN)/pytest
+
+ui: $(STAMP)  ## Prefect on 127.0.0.1:4200 and MLflow on 127.0.0.1:5000 until Ctrl-C
+	$(BIN)/medpatch ui
+
+deploy: $(STAMP)  ## register the deployments of prefect.yaml and serve them with a local worker until Ctrl-C
+	$(BIN)/medpatch serve
+
+bench: $(STAMP)  ## every figure of bench/, ours beside the obvious alternative
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## remove the outputs (work/) but not the environment
+	rm -rf work

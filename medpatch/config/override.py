@@ -1,0 +1,53 @@
+"""Single fields changed by dotted name, checked like everything else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from medpatch.config.error import ConfigError
+from medpatch.config.pipeline import PipelineConfig
+
+
+def apply_overrides(config: PipelineConfig, overrides: Mapping[str, Any]) -> PipelineConfig:
+    """The configuration with `{"train.seed": 3}`-like changes.
+
+    Raises:
+        ConfigError: a name that no section has, or a value that its field refuses.
+    """
+    tree = config.model_dump(mode="python")
+    for name, value in overrides.items():
+        *path, leaf = name.split(".")
+        branch: Any = tree
+        for key in path:
+            branch = branch.get(key) if isinstance(branch, dict) else None
+        if not isinstance(branch, dict) or leaf not in branch:
+            raise ConfigError(
+                f"override {name!r} names no field; the fields are {', '.join(sorted(config.flatten()))}"
+            )
+        branch[leaf] = value
+    return checked(tree)
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, str]:
+    """`["train.seed=3"]` as a mapping.
+
+    Raises:
+        ConfigError: an item without "=".
+    """
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise ConfigError(f"override {wrong[0]!r} has no '='; write section.field=value, e.g. train.seed=3")
+    return {name.strip(): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
+
+
+def checked(tree: Mapping[str, Any]) -> PipelineConfig:
+    """A PipelineConfig from plain values, with pydantic's complaint turned into ours."""
+    try:
+        return PipelineConfig.model_validate(tree)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'configuration'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigError("; ".join(lines)) from error
