@@ -28,7 +28,8 @@ class SplitConfig(Frozen):
     val_fraction: float = Field(0.08, gt=0, lt=1, description="share of subjects used for selection")
     test_fraction: float = Field(0.20, gt=0, lt=1, description="share of subjects read once, at the end")
     list_dir: Path | None = Field(
-        None, description="folder with testset_iv.csv and valset_iv.csv in the published format; overrides the hash"
+        None,
+        description="folder with testset_iv.csv and valset_iv.csv in the published format; overrides the hash",
     )
 
     @model_validator(mode="after")

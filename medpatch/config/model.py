@@ -37,10 +37,12 @@ class EncoderConfig(Frozen):
 
     ehr_width: int = Field(512, gt=0, description="hidden size of the EHR LSTM")
     cxr_name: str = Field(
-        "WinKawaks/vit-small-patch16-224", description="ViT hub name or local folder; 'tiny' builds a small one"
+        "WinKawaks/vit-small-patch16-224",
+        description="ViT hub name or local folder; 'tiny' builds a small one",
     )
     note_name: str = Field(
-        "emilyalsentzer/Bio_ClinicalBERT", description="BERT hub name or local folder; 'tiny' builds a small one"
+        "emilyalsentzer/Bio_ClinicalBERT",
+        description="BERT hub name or local folder; 'tiny' builds a small one",
     )
     is_note_frozen: bool = Field(True, description="leave the text encoder as loaded in every stage")
     width: int = Field(512, gt=0, description="width D that every modality is projected to")

@@ -22,9 +22,7 @@ def apply_overrides(config: PipelineConfig, overrides: Mapping[str, Any]) -> Pip
         for key in path:
             branch = branch.get(key) if isinstance(branch, dict) else None
         if not isinstance(branch, dict) or leaf not in branch:
-            raise ConfigError(
-                f"override {name!r} names no field; the fields are {', '.join(sorted(config.flatten()))}"
-            )
+            raise ConfigError(f"override {name!r} names no field; the fields are {', '.join(sorted(config.flatten()))}")
         branch[leaf] = value
     return checked(tree)
 

@@ -71,3 +71,13 @@ def set_up_environment(paths: PathConfig) -> None:
         os.environ.setdefault("PREFECT_HOME", str(paths.work_dir / "prefect"))
     os.environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(paths.work_dir / "prefect" / "results"))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def child_environment(paths: PathConfig, **more: str) -> dict[str, str]:
+    """Environment of a process we start: ours, the same locations, and `more`."""
+    return {
+        **os.environ,
+        "MEDPATCH_WORK_DIR": str(paths.work_dir),
+        "MLFLOW_TRACKING_URI": paths.tracking_uri,
+        **more,
+    }

@@ -1,14 +1,15 @@
 """Named configurations, built like models: `preset("tiny_in_hospital_mortality")`."""
 
 from collections.abc import Callable
+from enum import StrEnum
 
 from medpatch.config.cohort import CohortConfig, SplitConfig
+from medpatch.config.error import ConfigError
 from medpatch.config.modality import ModalityConfig, Scaling
 from medpatch.config.model import TINY, EncoderConfig, ModelConfig
 from medpatch.config.name import Modality, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import TrainConfig
-from medpatch.config.error import ConfigError
 
 
 def in_hospital_mortality() -> PipelineConfig:
@@ -51,9 +52,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
                 }
             ),
             "model": ModelConfig(
-                encoder=EncoderConfig(
-                    ehr_width=32, cxr_name=TINY, note_name=TINY, is_note_frozen=False, width=32
-                )
+                encoder=EncoderConfig(ehr_width=32, cxr_name=TINY, note_name=TINY, is_note_frozen=False, width=32)
             ),
             "train": TrainConfig(
                 batch_size=64,
@@ -73,6 +72,9 @@ PRESETS: dict[str, Callable[[], PipelineConfig]] = {
     build.__name__: build
     for build in (in_hospital_mortality, phenotyping, tiny_in_hospital_mortality, tiny_phenotyping)
 }
+
+PresetName = StrEnum("PresetName", {name: name for name in PRESETS})
+"""The preset names as a type, so that forms and `--help` show the choices."""
 
 
 def preset(name: str) -> PipelineConfig:

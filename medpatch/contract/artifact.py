@@ -53,9 +53,7 @@ def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> 
     try:
         description = json.loads((target / DESCRIPTION).read_text())
         same = description["inputs"] == inputs and description["code"] == code_digest(packages)
-        return same and all(
-            (target / name).stat().st_size == size for name, size in description["files"].items()
-        )
+        return same and all((target / name).stat().st_size == size for name, size in description["files"].items())
     except (OSError, ValueError, KeyError):
         return False
 

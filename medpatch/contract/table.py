@@ -30,9 +30,7 @@ TABLES: dict[str, pa.Schema] = {
         ]
     ),
     "label_in_hospital_mortality": pa.schema([("stay_id", pa.int64()), ("label", pa.int8())]),
-    "label_phenotype": pa.schema(
-        [("stay_id", pa.int64()), ("phenotype", pa.string()), ("label", pa.int8())]
-    ),
+    "label_phenotype": pa.schema([("stay_id", pa.int64()), ("phenotype", pa.string()), ("label", pa.int8())]),
     "ehr_event": pa.schema(
         [
             ("stay_id", pa.int64()),

@@ -16,11 +16,17 @@ STAY_SCHEMA = pa.schema(
         ("stay_id", pa.int64()),
         ("subject_id", pa.int64()),
         ("label", pa.list_(pa.int8())),  # (K,)
-        ("ehr", pa.list_(pa.list_(pa.float32(), EHR_VALUE_COLUMNS))),  # (T, 59), imputed and scaled; null = absent
+        (
+            "ehr",
+            pa.list_(pa.list_(pa.float32(), EHR_VALUE_COLUMNS)),
+        ),  # (T, 59), imputed and scaled; null = absent
         ("ehr_observed", pa.list_(pa.list_(pa.bool_(), EHR_CHANNELS))),  # (T, 17), True where measured
         ("cxr", pa.binary()),  # H*W bytes, grey uint8, row by row; null = absent
         ("cxr_size_px", pa.int32()),  # H = W
-        ("rr", pa.list_(pa.list_(pa.int32()))),  # chunks of input ids, each with [CLS] and [SEP]; null = absent
+        (
+            "rr",
+            pa.list_(pa.list_(pa.int32())),
+        ),  # chunks of input ids, each with [CLS] and [SEP]; null = absent
         ("dn", pa.list_(pa.list_(pa.int32()))),
     ]
 )

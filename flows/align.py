@@ -1,0 +1,61 @@
+"""Mart tables to one Parquet row of tensors per stay, then the tensor gate."""
+
+from pathlib import Path
+
+from prefect import flow, task
+
+from flows.context import RunContext
+from flows.extract import extract_steps
+from flows.gate import publish_gate
+from flows.progress import progress_bar
+from flows.start import start
+from medpatch.config.base import digest_of
+from medpatch.config.preset import PresetName
+from medpatch.contract.artifact import fingerprint, is_current
+from medpatch.validate.gate import gate_tensors
+
+TENSOR_CODE = ("align",)
+
+
+@task(name="write-shards")
+def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
+    """Align the four modalities of every stay; the fingerprint of the tensor folder."""
+    inputs = digest_of(run.config.modality.flatten(), run.config.cohort.flatten(), warehouse_fingerprint)
+    if not is_current(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE):
+        from medpatch.align import shard
+
+        with progress_bar("aligning stays") as progress:
+            shard.write_shards(
+                run.warehouse_dir,
+                run.source.cxr_dir,
+                run.config,
+                run.tensor_dir,
+                inputs=inputs,
+                progress=progress,
+            )
+    return fingerprint(run.tensor_dir)
+
+
+@task(name="gate-tensors")
+def gate_shards(run: RunContext, tensor_fingerprint: str) -> None:
+    """Judge the manifest of the shards."""
+    publish_gate(
+        run.data_dir / "2_tensor_gate",
+        judge=lambda: gate_tensors(run.tensor_dir, run.config),
+        inputs=tensor_fingerprint,
+        key="tensor-gate",
+    )
+
+
+def align_steps(run: RunContext, warehouse_fingerprint: str) -> str:
+    """All of alignment; the fingerprint of the gated tensors."""
+    tensors = write_shards(run, warehouse_fingerprint)
+    gate_shards(run, tensors)
+    return tensors
+
+
+@flow(name="align")
+def align(preset: PresetName, raw_dir: Path | None = None, work_dir: Path | None = None) -> None:
+    """Everything up to the tensors; what is current is reused."""
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir)
+    align_steps(run, extract_steps(run))

@@ -1,0 +1,180 @@
+"""The `medpatch` command; every subcommand is a thin call into synthetic, the flows or the services."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from medpatch.config.error import MedPatchError
+from medpatch.config.override import parse_overrides
+from medpatch.config.path import PathConfig, set_up_environment
+from medpatch.config.preset import PresetName
+
+app = typer.Typer(
+    name="medpatch",
+    help="From raw MIMIC files to evaluated multimodal MedPatch runs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Preset = Annotated[PresetName, typer.Option("--preset", "-p", help="named configuration")]
+RawDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--raw-dir",
+        help="folder with the MIMIC data sets: mimiciv/, mimic-cxr-jpg/, mimic-iv-note/, or what PhysioNet's "
+        "download leaves [default: MEDPATCH_RAW_DIR, else WORK/raw]",
+    ),
+]
+WorkDir = Annotated[
+    Path | None,
+    typer.Option("--work-dir", help="folder for all outputs [default: MEDPATCH_WORK_DIR, else work]"),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", help="one field changed, e.g. --set train.seed=3; may be repeated"),
+]
+DEFAULT_PRESET = PresetName.tiny_in_hospital_mortality
+
+
+@app.command()
+def demo(
+    work_dir: WorkDir = None,
+    subjects: Annotated[int, typer.Option(min=50, help="made-up patients")] = 1500,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the made-up patients")] = 7,
+) -> None:
+    """Make a synthetic MIMIC, run the whole pipeline on it for both tasks, print the results."""
+    with _named_errors():
+        paths = _paths(None, work_dir)
+        from flows.demo import run_demo
+
+        run_demo(paths, subjects=subjects, seed=seed)
+
+
+@app.command()
+def synth(
+    places: Annotated[list[Path], typer.Argument(metavar="OUT | overlay RAW OUT", show_default=False)],
+    subjects: Annotated[int, typer.Option(min=1, help="made-up patients")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="same seed, same files")] = 7,
+    image_dir: Annotated[
+        Path | None, typer.Option(help="overlay: draw images from this folder instead of making them up")
+    ] = None,
+) -> None:
+    """Write a made-up MIMIC tree to OUT; or add made-up X-rays and notes to the patients of RAW.
+
+    `medpatch synth OUT` writes mimiciv/, mimic-cxr-jpg/, mimic-iv-note/ and oracle/.
+    `medpatch synth overlay RAW OUT` keeps RAW's own tables (for example the open MIMIC-IV demo).
+    """
+    from flows.progress import progress_bar
+    from medpatch.synthetic.overlay import write_overlay
+    from medpatch.synthetic.write import write_tree
+
+    with _named_errors(), progress_bar("writing files") as progress:
+        if len(places) == 1:
+            write_tree(places[0], subjects=subjects, seed=seed, progress=progress)
+        elif len(places) == 3 and str(places[0]) == "overlay":
+            write_overlay(places[1], places[2], seed=seed, image_dir=image_dir, progress=progress)
+        else:
+            raise typer.BadParameter("give OUT, or: overlay RAW OUT")
+    Console().print(f"wrote {places[-1]}")
+
+
+@app.command()
+def extract(
+    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+) -> None:
+    """Raw files to gated tables."""
+    _run_until("warehouse_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+
+
+@app.command()
+def align(
+    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+) -> None:
+    """Everything up to the gated tensors."""
+    _run_until("tensor_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+
+
+@app.command()
+def train(
+    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+) -> None:
+    """Everything up to the checkpoints."""
+    _run_until("checkpoint_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+
+
+@app.command()
+def evaluate(
+    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+) -> None:
+    """Everything up to the report; the test split is read here and nowhere else."""
+    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+
+
+@app.command()
+def run(
+    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+) -> None:
+    """The whole job, without a deployment: extract, align, train, evaluate."""
+    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+
+
+@app.command()
+def ui(
+    work_dir: WorkDir = None,
+    prefect_port: Annotated[int, typer.Option(help="port of the Prefect page")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="port of the MLflow page")] = 5000,
+) -> None:
+    """Serve the Prefect and MLflow pages on 127.0.0.1 until Ctrl-C."""
+    with _named_errors():
+        from flows.service import serve_pages
+
+        serve_pages(_paths(None, work_dir), prefect_port=prefect_port, mlflow_port=mlflow_port)
+
+
+@app.command()
+def serve(
+    work_dir: WorkDir = None,
+    prefect_port: Annotated[int, typer.Option(help="port of the running Prefect server")] = 4200,
+) -> None:
+    """Register the deployments of prefect.yaml and work for them until Ctrl-C; needs `medpatch ui` running."""
+    with _named_errors():
+        from flows.service import serve_worker
+
+        serve_worker(_paths(None, work_dir), prefect_port=prefect_port)
+
+
+def _run_until(
+    artefact: str, preset: str, *, raw_dir: Path | None, work_dir: Path | None, overrides: list[str] | None
+) -> None:
+    with _named_errors():
+        paths = _paths(raw_dir, work_dir)
+        from flows.local import run_locally
+
+        run_locally(artefact, preset, paths=paths, overrides=parse_overrides(overrides or []))
+
+
+def _paths(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:
+    paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=work_dir)
+    paths.work_dir.mkdir(parents=True, exist_ok=True)
+    set_up_environment(paths)
+    return paths
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Errors that we raise on purpose end as one readable message and exit code 1, not as a traceback."""
+    try:
+        yield
+    except MedPatchError as error:
+        Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
+        Console(stderr=True, markup=False, highlight=False).print(str(error))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()

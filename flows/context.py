@@ -1,0 +1,114 @@
+"""What every flow is handed: the effective configuration and where each artefact of it lives."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from medpatch.config.base import digest_of
+from medpatch.config.error import ConfigError
+from medpatch.config.modality import ModalityConfig
+from medpatch.config.path import PathConfig
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.extract.source import RawSource, find_raw, missing_modalities, raw_fingerprint
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run: the configuration that the raw files allow, and its folders.
+
+    Attributes:
+        preset: name of the preset it started from, for the eye only.
+        config: effective configuration, without the modalities that the raw files lack.
+        paths: raw, work and tracking locations.
+        source: the raw data sets found.
+        raw_fingerprint: digest of the raw files.
+        dropped: modalities asked for but absent from the raw files.
+    """
+
+    preset: str
+    config: PipelineConfig
+    paths: PathConfig
+    source: RawSource
+    raw_fingerprint: str
+    dropped: tuple[str, ...]
+
+    @property
+    def staging_dir(self) -> Path:
+        """Raw tables as Parquet, shared by all configurations."""
+        return self.paths.work_dir / f"staging-{digest_of(self.raw_fingerprint)}"
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder of the warehouse and the tensors."""
+        return self.paths.work_dir / f"data-{self.config.data_digest(self.raw_fingerprint)}"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """Mart tables as Parquet."""
+        return self.data_dir / "1_warehouse"
+
+    @property
+    def tensor_dir(self) -> Path:
+        """Shards, one row per stay."""
+        return self.data_dir / "2_tensor"
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of checkpoints, predictions and the report."""
+        return self.paths.work_dir / f"run-{self.config.run_digest(self.raw_fingerprint)}"
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """One folder per training stage."""
+        return self.run_dir / "3_checkpoint"
+
+    @property
+    def prediction_dir(self) -> Path:
+        """predictions.parquet of every model."""
+        return self.run_dir / "4_prediction"
+
+    @property
+    def report_dir(self) -> Path:
+        """Metrics, tables and pictures."""
+        return self.run_dir / "report"
+
+    @property
+    def oracle_dir(self) -> Path | None:
+        """Bayes-optimal probabilities of a made-up tree, read by the report alone."""
+        folder = self.paths.raw_dir / "oracle"
+        return folder if folder.is_dir() else None
+
+
+def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunContext:
+    """Find the raw files, name the modalities they lack, and settle the folders.
+
+    Raises:
+        RawDataError: the EHR files are absent, incomplete or of an unknown shape.
+        ConfigError: none of the modalities asked for is there.
+    """
+    source = find_raw(paths.raw_dir)
+    dropped = missing_modalities(source, config.modality.modalities)
+    kept = tuple(m for m in config.modality.modalities if m not in dropped)
+    if not kept:
+        raise ConfigError(
+            f"modality.modalities: none of {[str(m) for m in config.modality.modalities]} is under "
+            f"{paths.raw_dir}; add the data set or ask for others"
+        )
+    if dropped:
+        logger.warning(
+            "%s not found under %s: the run goes on with %s",
+            ", ".join(dropped),
+            paths.raw_dir,
+            ", ".join(kept),
+        )
+    modality = ModalityConfig.model_validate({**config.modality.model_dump(), "modalities": kept})
+    return RunContext(
+        preset=preset,
+        config=config.model_copy(update={"modality": modality}),
+        paths=paths,
+        source=source,
+        raw_fingerprint=raw_fingerprint(source),
+        dropped=tuple(str(m) for m in dropped),
+    )

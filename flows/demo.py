@@ -1,0 +1,39 @@
+"""`medpatch demo`: a made-up MIMIC, both tasks, the two result tables."""
+
+import json
+import logging
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.local import run_locally
+from flows.progress import progress_bar
+from medpatch.config.path import PathConfig
+from medpatch.config.preset import PresetName
+from medpatch.synthetic.write import write_tree
+
+logger = logging.getLogger(__name__)
+
+DEMO_PRESETS = (PresetName.tiny_in_hospital_mortality, PresetName.tiny_phenotyping)
+
+
+def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
+    """Write the tree unless it is there, run both tiny presets on it, say where to look."""
+    raw_dir = paths.work_dir / "raw"
+    if not _is_that_tree(raw_dir, subjects=subjects, seed=seed):
+        with progress_bar(f"making up {subjects} patients") as progress:
+            write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)
+    demo_paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=paths.work_dir)
+    for preset in DEMO_PRESETS:
+        run_locally("report_dir", preset, paths=demo_paths, overrides={})
+    console = Console()
+    console.print("Browse: `make ui`, then http://127.0.0.1:4200 (Prefect) and http://127.0.0.1:5000 (MLflow).")
+    console.print("Real data: set MEDPATCH_RAW_DIR and run `medpatch run --preset in_hospital_mortality`.")
+
+
+def _is_that_tree(raw_dir: Path, *, subjects: int, seed: int) -> bool:
+    try:
+        made_up = json.loads((raw_dir / "MADE_UP.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return (made_up.get("subjects"), made_up.get("seed")) == (subjects, seed)

@@ -1,0 +1,37 @@
+"""Runs without a deployment: the same flows under Prefect's own temporary server."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows.align import align
+from flows.evaluate import evaluate
+from flows.extract import extract
+from flows.pipeline import full_pipeline
+from flows.start import start
+from flows.train import train
+from medpatch.config.path import PathConfig
+from medpatch.evaluate.report import read_table
+
+FLOWS = {
+    "warehouse_dir": extract,
+    "tensor_dir": align,
+    "checkpoint_dir": train,
+    "report_dir": evaluate,
+}
+"""Which flow ends with which folder of the RunContext."""
+
+
+def run_locally(artefact: str, preset: str, *, paths: PathConfig, overrides: Mapping[str, Any]) -> Path:
+    """Run until one artefact exists; print where it is, and the result table if it is the report."""
+    flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
+    flow(preset=preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides))
+    run = start(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=overrides)
+    folder = getattr(run, artefact)
+    console = Console()
+    if artefact == "report_dir":
+        console.print(read_table(folder))
+    console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
+    return folder

@@ -1,0 +1,108 @@
+"""Configuration: immutable, closed, digested, and refusing what cannot work."""
+
+import pytest
+from pydantic import ValidationError
+
+from medpatch.config.error import ConfigError
+from medpatch.config.name import PHENOTYPES, Modality, Task, label_names
+from medpatch.config.override import apply_overrides, parse_overrides
+from medpatch.config.path import PathConfig, code_digest
+from medpatch.config.preset import PRESETS, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds_and_has_its_own_digest(name: str) -> None:
+    others = {preset(other).digest() for other in PRESETS if other != name}
+    assert preset(name).digest() not in others
+
+
+def test_unknown_preset_error_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="tiny_phenotyping"):
+        preset("no_such_preset")
+
+
+def test_unknown_key_is_refused() -> None:
+    with pytest.raises(ConfigError, match="train.sed"):
+        apply_overrides(preset("phenotyping"), {"train.sed": 3})
+
+
+def test_unknown_section_is_refused() -> None:
+    with pytest.raises(ConfigError, match="trian.seed"):
+        apply_overrides(preset("phenotyping"), {"trian.seed": 3})
+
+
+def test_override_as_text_takes_the_type_of_its_field() -> None:
+    changed = apply_overrides(preset("phenotyping"), parse_overrides(["train.seed=3", "train.learning_rate=1e-4"]))
+    assert (changed.train.seed, changed.train.learning_rate) == (3, 1e-4)
+
+
+def test_override_outside_its_bound_names_the_field() -> None:
+    with pytest.raises(ConfigError, match=r"train\.batch_size.*greater than 0"):
+        apply_overrides(preset("phenotyping"), {"train.batch_size": 0})
+
+
+def test_override_without_equals_sign_says_how_to_write_it() -> None:
+    with pytest.raises(ConfigError, match=r"section\.field=value"):
+        parse_overrides(["train.seed"])
+
+
+def test_discharge_note_is_refused_for_mortality() -> None:
+    with pytest.raises(ConfigError, match="discharge note"):
+        apply_overrides(preset("in_hospital_mortality"), {"modality.modalities": ["ehr", "dn"]})
+
+
+def test_mortality_without_window_is_refused() -> None:
+    with pytest.raises(ConfigError, match="window_hours"):
+        apply_overrides(preset("in_hospital_mortality"), {"cohort.window_hours": None})
+
+
+def test_modalities_are_put_in_the_one_order() -> None:
+    changed = apply_overrides(preset("phenotyping"), {"modality.modalities": ["rr", "ehr"]})
+    assert changed.modality.modalities == (Modality.EHR, Modality.RR)
+
+
+def test_fields_cannot_be_assigned() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        preset("phenotyping").train.seed = 3  # type: ignore[misc]
+
+
+def test_learning_rate_changes_the_run_but_not_the_data() -> None:
+    base, other = preset("phenotyping"), apply_overrides(preset("phenotyping"), {"train.learning_rate": 0.5})
+    assert base.data_digest("raw") == other.data_digest("raw")
+    assert base.run_digest("raw") != other.run_digest("raw")
+
+
+def test_window_and_raw_files_change_the_data() -> None:
+    base = preset("in_hospital_mortality")
+    shorter = apply_overrides(base, {"cohort.window_hours": 24})
+    assert len({base.data_digest("a"), base.data_digest("b"), shorter.data_digest("a")}) == 3
+
+
+def test_ehr_steps_is_window_over_timestep() -> None:
+    halved = apply_overrides(preset("in_hospital_mortality"), {"cohort.timestep_hours": 0.5})
+    assert (preset("in_hospital_mortality").ehr_steps, halved.ehr_steps) == (48, 96)
+    assert preset("phenotyping").ehr_steps is None
+
+
+def test_labels_of_both_tasks() -> None:
+    assert len(PHENOTYPES) == 25
+    assert list(PHENOTYPES) == sorted(PHENOTYPES)
+    assert len(label_names(Task.IN_HOSPITAL_MORTALITY)) == 1
+
+
+def test_split_fractions_must_leave_training_subjects() -> None:
+    with pytest.raises(ConfigError, match="leave nothing"):
+        apply_overrides(preset("phenotyping"), {"split.val_fraction": 0.5, "split.test_fraction": 0.5})
+
+
+def test_paths_come_from_the_environment_when_not_given(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("MEDPATCH_RAW_DIR", str(tmp_path / "raw"))
+    monkeypatch.setenv("MEDPATCH_WORK_DIR", str(tmp_path / "out"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    paths = PathConfig.from_environment()
+    assert (paths.raw_dir, paths.work_dir) == (tmp_path / "raw", tmp_path / "out")
+    assert paths.tracking_uri == f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}"
+
+
+def test_code_digest_depends_on_the_parts_named() -> None:
+    assert code_digest(("config",)) != code_digest(("align",))

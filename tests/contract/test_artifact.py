@@ -1,0 +1,81 @@
+"""Folders are whole or absent, and known to be current or not."""
+
+from pathlib import Path
+
+import pytest
+
+from medpatch.config.error import ContractError
+from medpatch.contract.artifact import DESCRIPTION, fingerprint, is_current, writing
+
+
+def _write(target: Path, *, inputs: str = "a", text: str = "one") -> None:
+    with writing(target, inputs=inputs) as aside:
+        (aside / "file.txt").write_text(text)
+
+
+def test_finished_folder_is_current_for_its_inputs_only(tmp_path: Path) -> None:
+    _write(tmp_path / "made")
+    assert is_current(tmp_path / "made", inputs="a")
+    assert not is_current(tmp_path / "made", inputs="b")
+
+
+def test_error_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="half"), writing(tmp_path / "made", inputs="a") as aside:
+        (aside / "file.txt").write_text("half")
+        raise RuntimeError("half")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_error_keeps_the_older_folder(tmp_path: Path) -> None:
+    _write(tmp_path / "made", text="old")
+    with pytest.raises(RuntimeError, match="half"), writing(tmp_path / "made", inputs="b"):
+        raise RuntimeError("half")
+    assert (tmp_path / "made" / "file.txt").read_text() == "old"
+    assert is_current(tmp_path / "made", inputs="a")
+
+
+def test_second_writing_replaces_the_first(tmp_path: Path) -> None:
+    _write(tmp_path / "made", text="old")
+    _write(tmp_path / "made", inputs="b", text="new")
+    assert (tmp_path / "made" / "file.txt").read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["made"]
+
+
+def test_truncated_file_makes_the_folder_stale(tmp_path: Path) -> None:
+    _write(tmp_path / "made", text="longer text")
+    (tmp_path / "made" / "file.txt").write_text("lon")
+    assert not is_current(tmp_path / "made", inputs="a")
+
+
+def test_missing_file_makes_the_folder_stale(tmp_path: Path) -> None:
+    _write(tmp_path / "made")
+    (tmp_path / "made" / "file.txt").unlink()
+    assert not is_current(tmp_path / "made", inputs="a")
+
+
+def test_changed_code_makes_the_folder_stale(tmp_path: Path) -> None:
+    with writing(tmp_path / "made", inputs="a", packages=("config",)) as aside:
+        (aside / "file.txt").write_text("one")
+    assert is_current(tmp_path / "made", inputs="a", packages=("config",))
+    assert not is_current(tmp_path / "made", inputs="a", packages=("align",))
+
+
+def test_nothing_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="nothing was written"), writing(tmp_path / "made", inputs="a"):
+        pass
+    assert not (tmp_path / "made").exists()
+
+
+def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
+    _write(tmp_path / "made")
+    first = fingerprint(tmp_path / "made")
+    _write(tmp_path / "made")
+    assert fingerprint(tmp_path / "made") == first
+    _write(tmp_path / "made", inputs="b")
+    assert fingerprint(tmp_path / "made") != first
+
+
+def test_fingerprint_of_an_unfinished_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    with pytest.raises(ContractError, match=DESCRIPTION):
+        fingerprint(tmp_path / "made")
