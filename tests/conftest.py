@@ -1,0 +1,46 @@
+"""What many tests share, each built once: offline settings, a made-up tree, the Prefect harness."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medpatch.config.path import REPOSITORY_DIR, switch_off_telemetry
+
+switch_off_telemetry()
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.pop("PREFECT_API_URL", None)
+os.environ.pop("MEDPATCH_RAW_DIR", None)
+os.environ.pop("MEDPATCH_WORK_DIR", None)
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+SHARED = REPOSITORY_DIR.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of reference data beside the project, or a skip where it is not."""
+    if not SHARED.is_dir():
+        pytest.skip("reference data beside the project is absent")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up MIMIC tree of 150 subjects; read-only by agreement."""
+    from medpatch.synthetic.write import write_tree
+
+    out = tmp_path_factory.mktemp("tree") / "raw"
+    write_tree(out, subjects=150, seed=5)
+    return out
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prefect's own test server with a database of its own."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield

@@ -1,0 +1,53 @@
+"""The command line: help, clear errors, no traceback."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+
+COMMANDS = ("demo", "synth", "extract", "align", "train", "evaluate", "run", "ui", "serve")
+
+
+@pytest.fixture(autouse=True)
+def _keep_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("MEDPATCH_WORK_DIR", str(tmp_path / "work"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_top_level_help_lists_every_command() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert all(command in result.output for command in COMMANDS)
+
+
+def test_unknown_preset_is_a_usage_error() -> None:
+    result = CliRunner().invoke(app, ["run", "--preset", "nonsense"])
+    assert result.exit_code == 2
+    assert "tiny_phenotyping" in result.output
+
+
+def test_synth_with_three_places_that_are_no_overlay_is_a_usage_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["synth", "a", "b", "c"])
+    assert result.exit_code == 2
+    assert "overlay RAW OUT" in result.output
+
+
+def test_unknown_override_ends_with_a_message_and_code_1(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["run", "--raw-dir", str(tmp_path), "--set", "train.sed=1"])
+    assert result.exit_code == 1
+    assert "train.sed" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_synth_writes_the_three_data_sets(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["synth", str(tmp_path / "raw"), "--subjects", "20", "--seed", "1"])
+    assert result.exit_code == 0
+    assert {p.name for p in (tmp_path / "raw").iterdir()} >= {"mimiciv", "mimic-cxr-jpg", "mimic-iv-note", "oracle"}

@@ -1,0 +1,114 @@
+"""The whole DAG under the Prefect harness, on a made-up tree and on the open demo."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.pipeline import full_pipeline
+from flows.refresh import data_refresh
+from flows.start import start
+from medpatch.config.preset import PresetName
+
+QUICK = {
+    "train.unimodal_epochs": 1,
+    "train.confidence_epochs": 1,
+    "train.fusion_epochs": 1,
+    "evaluate.bootstrap_resamples": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tree: Path, prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Work folder and report folder of one quick mortality run."""
+    work_dir = tmp_path_factory.mktemp("work")
+    report = full_pipeline(
+        PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK
+    )
+    return work_dir, report
+
+
+def _written(work_dir: Path) -> dict[str, int]:
+    return {
+        str(p.relative_to(work_dir)): p.stat().st_mtime_ns
+        for p in sorted(work_dir.glob("*-*/**/*"))
+        if p.is_file()
+    }
+
+
+def test_run_leaves_pictures_and_metrics(finished: tuple[Path, Path]) -> None:
+    _, report = finished
+    metrics = json.loads((report / "metrics.json").read_text())
+    assert metrics
+    assert len(list(report.rglob("*.png"))) >= 4
+
+
+def test_every_test_stay_has_one_medpatch_prediction(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, _ = finished
+    run = start(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
+    predictions = pl.read_parquet(run.prediction_dir / "predictions.parquet")
+    ours = predictions.filter((pl.col("model") == "medpatch") & (pl.col("split") == "test"))
+    expected = pl.read_parquet(run.warehouse_dir / "stay_index.parquet").filter(pl.col("split") == "test")
+    assert sorted(ours["stay_id"]) == sorted(expected["stay_id"])
+
+
+def test_second_run_writes_nothing(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, report = finished
+    before = _written(work_dir)
+    again = full_pipeline(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
+    assert again == report
+    assert _written(work_dir) == before
+
+
+def test_other_training_seed_reuses_the_tensors(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, report = finished
+    first = start(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
+    other = start(
+        PresetName.tiny_in_hospital_mortality,
+        raw_dir=tree,
+        work_dir=work_dir,
+        overrides={**QUICK, "train.seed": 9},
+    )
+    assert first.tensor_dir == other.tensor_dir
+    assert first.run_dir != other.run_dir
+    assert report.is_relative_to(first.run_dir)
+
+
+def test_refresh_of_unchanged_files_says_so(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, _ = finished
+    run = start(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir)
+    record = {"preset": "tiny_in_hospital_mortality", "raw_fingerprint": run.raw_fingerprint, "report": ""}
+    (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
+    state = data_refresh(
+        PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, return_state=True
+    )
+    assert state.is_completed()
+    assert "nothing to do" in state.message
+
+
+@pytest.mark.parametrize(
+    ("preset", "samples"),
+    [(PresetName.tiny_in_hospital_mortality, 54), (PresetName.tiny_phenotyping, 112)],
+)
+def test_open_demo_with_overlay_ends_evaluated(
+    shared_dir: Path,
+    prefect_server: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    preset: PresetName,
+    samples: int,
+) -> None:
+    from medpatch.synthetic.overlay import write_overlay
+
+    work_dir = tmp_path_factory.getbasetemp() / "open-demo"
+    raw_dir = work_dir / "raw"
+    if not raw_dir.exists():
+        work_dir.mkdir(exist_ok=True)
+        write_overlay(
+            shared_dir / "data" / "mimic-iv-demo", raw_dir, seed=1, image_dir=shared_dir / "data" / "cxr-open"
+        )
+    report = full_pipeline(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=QUICK)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=QUICK)
+    assert pl.read_parquet(run.warehouse_dir / "stay.parquet").height == 112
+    assert pl.read_parquet(run.warehouse_dir / "stay_index.parquet").height == samples
+    assert "made up" in (report / "report.md").read_text()
