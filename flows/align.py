@@ -1,14 +1,16 @@
 """Mart tables to one Parquet row of tensors per stay, then the tensor gate."""
 
 from pathlib import Path
+from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 
 from flows.context import RunContext
 from flows.extract import extract_steps
 from flows.gate import publish_gate
 from flows.progress import progress_bar
 from flows.start import start
+from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
@@ -17,10 +19,10 @@ from medpatch.validate.gate import gate_tensors
 TENSOR_CODE = ("align",)
 
 
-@task(name="write-shards")
+@step("write-shards")
 def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
     """Align the four modalities of every stay; the fingerprint of the tensor folder."""
-    inputs = digest_of(run.config.modality.flatten(), run.config.cohort.flatten(), warehouse_fingerprint)
+    inputs = digest_of(run.data_dir.name, warehouse_fingerprint)
     if not is_current(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE):
         from medpatch.align import shard
 
@@ -36,7 +38,7 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
     return fingerprint(run.tensor_dir)
 
 
-@task(name="gate-tensors")
+@step("gate-tensors")
 def gate_shards(run: RunContext, tensor_fingerprint: str) -> None:
     """Judge the manifest of the shards."""
     publish_gate(
@@ -55,7 +57,12 @@ def align_steps(run: RunContext, warehouse_fingerprint: str) -> str:
 
 
 @flow(name="align")
-def align(preset: PresetName, raw_dir: Path | None = None, work_dir: Path | None = None) -> None:
+def align(
+    preset: PresetName,
+    raw_dir: Path | None = None,
+    work_dir: Path | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> None:
     """Everything up to the tensors; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
     align_steps(run, extract_steps(run))

@@ -35,6 +35,11 @@ class RunContext:
     dropped: tuple[str, ...]
 
     @property
+    def made_up(self) -> str | None:
+        """What is invented about the raw files, in a sentence; None for data that do not say so."""
+        return None if self.source.made_up is None else str(self.source.made_up["statement"])
+
+    @property
     def staging_dir(self) -> Path:
         """Raw tables as Parquet, shared by all configurations."""
         return self.paths.work_dir / f"staging-{digest_of(self.raw_fingerprint)}"

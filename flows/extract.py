@@ -1,24 +1,27 @@
 """Raw MIMIC files to mart tables, layer by layer, then the table gate."""
 
 from pathlib import Path
+from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 
 from flows.context import RunContext
 from flows.gate import publish_gate
 from flows.progress import progress_bar
 from flows.start import start
+from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
-from medpatch.extract.run import build_staging, build_warehouse
+from medpatch.extract.run import build_warehouse
+from medpatch.extract.staging import build_staging
 from medpatch.validate.gate import gate_warehouse
 
 STAGING_CODE = ("extract", "sql")
 WAREHOUSE_CODE = ("extract", "sql")
 
 
-@task(name="stage-raw-tables")
+@step("stage-raw-tables")
 def stage_raw_tables(run: RunContext) -> str:
     """Parse the raw files once; the fingerprint of the Parquet folder that all configurations share."""
     inputs = digest_of(run.raw_fingerprint)
@@ -28,10 +31,10 @@ def stage_raw_tables(run: RunContext) -> str:
     return fingerprint(run.staging_dir)
 
 
-@task(name="build-tables")
+@step("build-tables")
 def build_tables(run: RunContext, staging_fingerprint: str) -> str:
     """Run sql/ layer by layer; the fingerprint of the warehouse folder."""
-    inputs = digest_of(run.config.cohort.flatten(), run.config.split.flatten(), staging_fingerprint)
+    inputs = digest_of(run.data_dir.name, staging_fingerprint)
     if not is_current(run.warehouse_dir, inputs=inputs, packages=WAREHOUSE_CODE):
         with progress_bar("building tables") as progress:
             build_warehouse(
@@ -45,7 +48,7 @@ def build_tables(run: RunContext, staging_fingerprint: str) -> str:
     return fingerprint(run.warehouse_dir)
 
 
-@task(name="gate-tables")
+@step("gate-tables")
 def gate_tables(run: RunContext, warehouse_fingerprint: str) -> None:
     """Judge every table; nothing downstream starts if a critical expectation fails."""
     publish_gate(
@@ -65,6 +68,11 @@ def extract_steps(run: RunContext) -> str:
 
 
 @flow(name="extract")
-def extract(preset: PresetName, raw_dir: Path | None = None, work_dir: Path | None = None) -> None:
+def extract(
+    preset: PresetName,
+    raw_dir: Path | None = None,
+    work_dir: Path | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> None:
     """Extraction alone."""
-    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir))
+    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides))

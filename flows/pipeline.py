@@ -8,10 +8,9 @@ from prefect.logging import get_run_logger
 
 from flows.align import align_steps
 from flows.context import RunContext
-from flows.evaluate import evaluate_steps
+from flows.evaluate import model_steps
 from flows.extract import extract_steps
 from flows.start import start
-from flows.train import train_steps
 from medpatch.config.preset import PresetName
 
 
@@ -19,8 +18,7 @@ def pipeline_steps(run: RunContext) -> Path:
     """Every step of one run; the report folder."""
     warehouse = extract_steps(run)
     tensors = align_steps(run, warehouse)
-    checkpoints = train_steps(run, tensors)
-    return evaluate_steps(run, checkpoints, tensor_fingerprint=tensors)
+    return model_steps(run, tensors)
 
 
 @flow(name="medpatch", flow_run_name="{preset}")

@@ -4,19 +4,20 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow
 from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.context import RunContext
 from flows.pipeline import pipeline_steps
 from flows.start import start
+from flows.step import step
 from medpatch.config.preset import PresetName
 
 HISTORY = "refresh_history.jsonl"
 
 
-@task(name="read-history")
+@step("read-history")
 def last_fingerprint(work_dir: Path, preset: str) -> str | None:
     """Raw fingerprint of the last finished refresh of this preset, or None."""
     history = work_dir / HISTORY
@@ -27,7 +28,7 @@ def last_fingerprint(work_dir: Path, preset: str) -> str | None:
     return matching[-1] if matching else None
 
 
-@task(name="append-history")
+@step("append-history")
 def append_history(run: RunContext, report_dir: Path) -> None:
     """Remember what was refreshed, when, and where the report is."""
     record = {

@@ -25,7 +25,7 @@ class ModalityConfig(Frozen):
     image_size_px: int = Field(384, gt=0, description="side of the square image kept per stay, pixels")
     note_tokenizer: str = Field(
         "emilyalsentzer/Bio_ClinicalBERT",
-        description="hub name or local folder of a fast tokenizer; 'tiny' builds a word vocabulary from the train notes",
+        description="hub name or folder of a fast tokenizer; 'tiny' builds a word vocabulary from the train notes",
     )
     note_chunk_tokens: int = Field(512, gt=2, description="ids per chunk, [CLS] and [SEP] included")
     note_max_chunks: int | None = Field(

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medpatch.config.base import Frozen
 
@@ -52,12 +52,26 @@ class FusionConfig(Frozen):
     """Confidence partition, joint, missingness and late modules."""
 
     score: Score = Field(Score.PRIOR_SHIFTED, description="what the confidence threshold is compared with")
-    threshold: float = Field(0.75, ge=0.5, le=1.0, description="a token at or above it is 'high'")
+    threshold: float = Field(0.75, ge=0.0, le=1.0, description="a token at or above it is 'high'")
+    high_share: float | None = Field(
+        0.25,
+        gt=0,
+        lt=1,
+        description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless None",
+    )
     fuser: Fuser = Fuser.NONE
     use_joint: bool = True
     use_missingness: bool = True
     use_late: bool = True
-    compat: Compat = Compat.REPAIRED
+    compat: Compat = Field(
+        Compat.REPAIRED, description="wiring; 'published' is meant with score=confidence and high_share=None"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_head(self) -> "FusionConfig":
+        if not (self.use_joint or self.use_missingness or self.use_late):
+            raise ValueError("fusion: use_joint, use_missingness and use_late are all off; no head is left")
+        return self
 
 
 class ModelConfig(Frozen):

@@ -40,6 +40,12 @@ class PathConfig(Frozen):
         """Where a local tracking store keeps its artifacts."""
         return self.work_dir / "mlartifacts"
 
+    @property
+    def has_tracking_store(self) -> bool:
+        """False if the tracking URI names a local database that is not there (any more)."""
+        prefix = "sqlite:///"
+        return not self.tracking_uri.startswith(prefix) or Path(self.tracking_uri.removeprefix(prefix)).is_file()
+
 
 def switch_off_telemetry() -> None:
     """Set what is not yet set so that none of the libraries calls home; call before importing them."""
@@ -71,6 +77,7 @@ def set_up_environment(paths: PathConfig) -> None:
         os.environ.setdefault("PREFECT_HOME", str(paths.work_dir / "prefect"))
     os.environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(paths.work_dir / "prefect" / "results"))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "medpatch,flows")
 
 
 def child_environment(paths: PathConfig, **more: str) -> dict[str, str]:

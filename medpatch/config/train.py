@@ -1,8 +1,19 @@
 """How the weights are found."""
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from medpatch.config.base import Frozen
+
+
+class Head(StrEnum):
+    """Which output of the network is the reported prediction."""
+
+    LATE = "late"
+    HIGH = "high"
+    LOW = "low"
+    VALIDATION = "validation"
 
 
 class TrainConfig(Frozen):
@@ -17,6 +28,12 @@ class TrainConfig(Frozen):
     confidence_epochs: int = Field(100, gt=0)
     fusion_epochs: int = Field(100, gt=0)
     patience_epochs: int = Field(15, gt=0, description="validations without improvement before stopping")
+    calibration_share: float = Field(
+        0.5, gt=0, lt=1, description="share of val subjects kept from model selection, for the temperatures"
+    )
+    confidence_tokens: int = Field(
+        2_000_000, gt=0, description="tokens per split that the confidence stage reads; more stays are sampled"
+    )
     augment_cxr: bool = Field(True, description="random flip and affine on training images in the unimodal stage")
     device: str = Field("auto", description="auto, cpu or cuda")
 
@@ -27,4 +44,8 @@ class EvaluateConfig(Frozen):
     bootstrap_resamples: int = Field(1000, gt=0, description="patient-level resamples per interval")
     interval_level: float = Field(0.95, gt=0, lt=1)
     calibration_bins: int = Field(10, gt=1)
+    head: Head = Field(
+        Head.LATE, description="reported head; 'validation' takes the one with the best macro AUROC there"
+    )
+    batch_size: int = Field(64, gt=0, description="stays per forward pass, without gradients")
     seed: int = Field(0, ge=0, description="seed of the bootstrap")

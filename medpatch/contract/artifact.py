@@ -53,9 +53,24 @@ def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> 
     try:
         description = json.loads((target / DESCRIPTION).read_text())
         same = description["inputs"] == inputs and description["code"] == code_digest(packages)
-        return same and all((target / name).stat().st_size == size for name, size in description["files"].items())
+        return same and is_whole(target)
     except (OSError, ValueError, KeyError):
         return False
+
+
+def is_whole(target: Path) -> bool:
+    """True if `target` was finished and every file of it still has its size."""
+    try:
+        files = json.loads((target / DESCRIPTION).read_text())["files"]
+        return all((target / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def written_folders(root: Path) -> list[Path]:
+    """Every finished folder below `root`, in the order of their paths; temporary ones are left out."""
+    found = (file.parent for file in root.rglob(DESCRIPTION))
+    return sorted(f for f in found if not any(part.startswith(".") for part in f.relative_to(root).parts))
 
 
 def fingerprint(target: Path) -> str:
@@ -71,3 +86,10 @@ def fingerprint(target: Path) -> str:
         raise ContractError(
             f"{target}: not a finished folder (no readable {DESCRIPTION}); run the step that makes it"
         ) from error
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write a small file beside itself, then rename, so that a reader never sees half of it."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    aside.write_text(text)
+    aside.replace(file)

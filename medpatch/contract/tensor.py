@@ -65,6 +65,9 @@ largest, over time steps, of the number of lit one-hot columns (5 when every cat
 
 MANIFEST = "manifest.parquet"
 SCALER = "scaler.json"
+SPEC = "spec.json"
+"""What the model builder must know: modalities, label names, sizes, counts, train prevalence."""
+ALIGN_REPORT = "align_report.json"
 TOKENIZER_DIR = "tokenizer"
 
 
@@ -84,8 +87,8 @@ class StayRecord:
         ehr: (T, 59) float32 or None.
         ehr_observed: (T, 17) bool or None.
         cxr: (H, W) uint8 or None.
-        rr: chunks of input ids, or None.
-        dn: chunks of input ids, or None.
+        rr: chunks of input ids, each (n,) int32, or None.
+        dn: chunks of input ids, each (n,) int32, or None.
     """
 
     stay_id: int
@@ -94,5 +97,5 @@ class StayRecord:
     ehr: np.ndarray | None
     ehr_observed: np.ndarray | None
     cxr: np.ndarray | None
-    rr: list[list[int]] | None
-    dn: list[list[int]] | None
+    rr: list[np.ndarray] | None
+    dn: list[np.ndarray] | None

@@ -1,0 +1,50 @@
+"""The MLflow side of a run: opened when there is something to do, found again when there is not."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.context import RunContext
+from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
+from medpatch.track.run import TrackedRun, open_tracking, parent_run
+
+RECORD = "mlflow_run.json"
+
+
+@contextmanager
+def tracked(run: RunContext) -> Iterator[TrackedRun]:
+    """The MLflow parent run of this pipeline run; marked FAILED if the block raises."""
+    with parent_run(
+        open_tracking(run.paths),
+        run.config,
+        preset=run.preset,
+        data_digest=run.data_dir.name.removeprefix("data-"),
+        made_up=run.made_up is not None,
+    ) as parent:
+        yield parent
+
+
+def remember(run: RunContext, parent: TrackedRun, *, inputs: str) -> None:
+    """Note what the finished run was made from, what it left, and which MLflow run shows it."""
+    folders = {str(f.relative_to(run.run_dir)): fingerprint(f) for f in written_folders(run.run_dir)}
+    record = {
+        "tracking_uri": run.paths.tracking_uri,
+        "run_id": parent.run_id,
+        "inputs": inputs,
+        "folders": folders,
+    }
+    replace_text(run.run_dir / RECORD, json.dumps(record, indent=1))
+
+
+def finished_run(run: RunContext, inputs: str) -> str | None:
+    """MLflow run id, if a run from these inputs finished and every folder it left is still whole; else None."""
+    try:
+        record = json.loads((run.run_dir / RECORD).read_text())
+        same = record["inputs"] == inputs and record["tracking_uri"] == run.paths.tracking_uri
+        whole = all(
+            is_whole(run.run_dir / name) and fingerprint(run.run_dir / name) == digest
+            for name, digest in record["folders"].items()
+        )
+        return record["run_id"] if same and whole and run.paths.has_tracking_store else None
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,153 @@
+"""Whether a stated probability comes true: ECE, logistic recalibration, reliability curve."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+NEWTON_STEPS = 50
+LOGIT_LIMIT = 30.0
+SLOPE_LIMIT = 1e3
+"""A steeper slope means that the scores separate the classes and no finite slope fits."""
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What a logistic regression of the label on the logit finds; (0, 1) is perfect.
+
+    Attributes:
+        intercept: (K,) calibration in the large: shift of all logits, slope held at 1, that makes the mean
+            probability right. Positive: the model says too little. NaN with one class.
+        slope: (K,) slope when intercept and slope are fitted together. Below 1: the model is too sure.
+            NaN with one class, a constant logit or separated classes.
+    """
+
+    intercept: Floats
+    slope: Floats
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Points of a reliability curve, each from about equally many stays.
+
+    Attributes:
+        predicted: (P,) mean probability of a point's stays.
+        observed: (P,) share of them that are positive.
+        low: (P,) lower end of the 95 % Wilson interval of `observed`.
+        high: (P,) upper end.
+        count: (P,) stays.
+    """
+
+    predicted: Floats
+    observed: Floats
+    low: Floats
+    high: Floats
+    count: NDArray[np.integer]
+
+
+def expected_calibration_error(probability: Floats, label: NDArray, *, bins: int = 10) -> Floats:
+    """(K,) mean gap between how sure the 0.5 decision is and how often it is right.
+
+    Equal bins (lo, hi] over [0, 1] of max(p, 1 - p) against accuracy, weighted by the share of stays.
+
+    Args:
+        probability: (N, K).
+        label: (N, K) 0 or 1.
+        bins: equal-width bins over [0, 1].
+
+    Source: Guo et al. 2017, as the MedPatch code uses it. It sees only how sure the decision is: for the
+    probability of the label itself look at the recalibration and the reliability curve.
+    """
+    confidence = np.maximum(probability, 1 - probability)
+    is_right = (probability >= 0.5) == (np.asarray(label) > 0)
+    edges = np.linspace(0, 1, bins + 1, dtype=probability.dtype)
+    place = np.searchsorted(edges, confidence, side="left")  # bin number from 1: (lo, hi]
+    error = np.zeros(probability.shape[1])
+    for number in range(1, bins + 1):
+        inside = place == number
+        gap = np.where(inside, confidence.astype(np.float64) - is_right, 0.0).sum(axis=0)
+        error += np.abs(gap) / len(probability)
+    return error
+
+
+def recalibrate(logit: Floats, label: NDArray) -> Recalibration:
+    """Calibration intercept and slope of every label.
+
+    Args:
+        logit: (N, K).
+        label: (N, K) 0 or 1.
+
+    Source: Van Calster et al. 2019 (doi:10.1186/s12916-019-1466-7), weak calibration.
+    """
+    labels = logit.shape[1]
+    intercept, slope = np.full((2, labels), np.nan)
+    for k in range(labels):
+        x = np.clip(np.asarray(logit[:, k], float), -LOGIT_LIMIT, LOGIT_LIMIT)
+        y = np.asarray(label[:, k], float)
+        if not 0 < y.sum() < len(y):
+            continue
+        intercept[k] = _fit(np.ones((len(x), 1)), y, offset=x)[0]
+        if np.ptp(x) > 0:
+            slope[k] = _fit(np.column_stack([np.ones(len(x)), x]), y, offset=np.zeros(len(x)))[1]
+    return Recalibration(intercept=intercept, slope=slope)
+
+
+def reliability(probability: Floats, label: NDArray, *, points: int = 10) -> Reliability:
+    """Curve of observed share against predicted probability of the label, for stays (N,).
+
+    Stays are cut into `points` groups of equal size by probability; equal probabilities stay together, so
+    there may be fewer groups.
+    """
+    edges = np.unique(np.quantile(probability, np.linspace(0, 1, points + 1)[1:-1]))
+    group = np.searchsorted(edges, probability, side="left")
+    count = np.bincount(group, minlength=len(edges) + 1)
+    is_used = count > 0
+    count = count[is_used]
+    predicted = np.bincount(group, weights=probability, minlength=len(is_used))[is_used] / count
+    observed = np.bincount(group, weights=np.asarray(label, float), minlength=len(is_used))[is_used] / count
+    low, high = _wilson(observed, count)
+    return Reliability(predicted=predicted, observed=observed, low=low, high=high, count=count)
+
+
+def _fit(design: Floats, y: Floats, *, offset: Floats) -> Floats:
+    """Coefficients of a logistic regression by damped Newton steps; NaN where they run off to infinity."""
+    beta = np.zeros(design.shape[1])
+    loss = _loss(design, y, offset=offset, beta=beta)
+    for _ in range(NEWTON_STEPS):
+        p = _sigmoid(offset + design @ beta)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design
+        try:
+            step = np.linalg.solve(curvature, design.T @ (y - p))
+        except np.linalg.LinAlgError:
+            return np.full(len(beta), np.nan)
+        for _ in range(30):
+            tried = _loss(design, y, offset=offset, beta=beta + step)
+            if tried <= loss + 1e-12:
+                break
+            step = step / 2
+        beta, loss = beta + step, tried
+        if np.abs(beta).max() > SLOPE_LIMIT:
+            return np.full(len(beta), np.nan)
+        if np.abs(step).max() < 1e-10:
+            return beta
+    separated = loss / len(y) < 1e-6
+    return np.full(len(beta), np.nan) if separated else beta
+
+
+def _loss(design: Floats, y: Floats, *, offset: Floats, beta: Floats) -> float:
+    z = offset + design @ beta
+    return float(np.sum(np.logaddexp(0, z) - y * z))
+
+
+def _sigmoid(z: Floats) -> Floats:
+    return 0.5 * (1 + np.tanh(z / 2))
+
+
+def _wilson(share: Floats, count: NDArray) -> tuple[Floats, Floats]:
+    """95 % score interval of a share; Source: Wilson 1927."""
+    z2 = 1.959964**2
+    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = np.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)

@@ -1,0 +1,110 @@
+"""Training curves: loss and validation AUROC of every stage, from what training wrote down."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.ticker import MaxNLocator
+
+from medpatch.config.error import CheckpointError
+from medpatch.config.name import Modality, Stage
+from medpatch.evaluate.figure import GREY, INK, Picture, canvas
+from medpatch.evaluate.name import style, unimodal
+
+HISTORY_FILE = "history.json"
+RESULT_FILE = "result.json"
+COLUMNS = 4
+TRAIN_INK, VAL_INK, AUROC_INK = GREY, "#D55E00", "#0072B2"
+
+History = Sequence[Mapping[str, Any]]
+
+
+def read_histories(checkpoint_dir: Path) -> list[dict[str, Any]]:
+    """Rows of every history below the folder: stage, modality, epoch, train_loss, val_loss, val_auroc.
+
+    Stage and modality come from the result beside a history; folders that are still being written are left out.
+
+    Raises:
+        CheckpointError: a history or result is unreadable.
+    """
+    rows: list[dict[str, Any]] = []
+    for path in sorted(checkpoint_dir.rglob(HISTORY_FILE)):
+        if any(part.startswith(".") for part in path.relative_to(checkpoint_dir).parts):
+            continue
+        try:
+            about = json.loads((path.parent / RESULT_FILE).read_text())
+            identity = {"stage": about["name"].split()[0], "modality": about["modality"]}
+            rows.extend({**identity, **row} for row in json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(f"{path.parent}: unreadable history or result ({error}); train again") from error
+    return rows
+
+
+def history_picture(history: History) -> Picture | None:
+    """One panel per stage and modality; None without history."""
+    panels: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in history:
+        panels.setdefault((str(row["stage"]), str(row.get("modality") or "")), []).append(row)
+    if not panels:
+        return None
+    names = sorted(panels, key=_place)
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = canvas(2.6 * columns + 0.9, 2.15 * rows + 0.8, rows=rows, columns=columns)
+    for number, (axis, name) in enumerate(zip(axes, names, strict=False)):
+        points = sorted(panels[name], key=lambda row: row["epoch"])
+        epoch = [row["epoch"] for row in points]
+        axis.plot(epoch, _column(points, "train_loss"), color=TRAIN_INK, linewidth=1.4, marker=".", label="train loss")
+        axis.plot(epoch, _column(points, "val_loss"), color=VAL_INK, linewidth=1.4, linestyle="--", marker=".",
+                  label="validation loss")  # fmt: skip
+        axis.set_title(_title(*name), fontsize=9.5, color=INK, loc="left")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        value = _column(points, "val_auroc")
+        if not all(math.isnan(v) for v in value):
+            twin = axis.twinx()
+            twin.plot(epoch, value, color=AUROC_INK, linewidth=1.2, linestyle=":", marker="^", markersize=3,
+                      label="validation AUROC (right)")  # fmt: skip
+            twin.tick_params(labelsize=8, colors=AUROC_INK, length=2)
+            twin.spines[["top", "left", "bottom", "right"]].set_visible(False)
+        if number % columns == 0:
+            axis.set_ylabel("loss", fontsize=9, color=INK)
+        if number + columns >= len(names):
+            axis.set_xlabel("epoch", fontsize=9, color=INK)
+        axis.tick_params(labelsize=8)
+    for axis in axes[len(names) :]:
+        axis.set_visible(False)
+    _key(figure)
+    caption = "Loss on train and validation (left scale) and macro AUROC on validation (right scale), each stage."
+    return Picture("training", "Training curves", caption, figure)
+
+
+def _key(figure) -> None:
+    found = {}
+    for axis in figure.axes:
+        for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(text, handle)
+    figure.legend(found.values(), found.keys(), loc="outside upper left", ncols=3, fontsize=8.5, frameon=False)
+
+
+def _column(points: History, name: str) -> list[float]:
+    return [float("nan") if row.get(name) is None else float(row[name]) for row in points]
+
+
+def _place(name: tuple[str, str]) -> tuple[int, int, str]:
+    stages, modalities = [str(s) for s in Stage], [str(m) for m in Modality]
+    stage, modality = name
+    return (
+        stages.index(stage) if stage in stages else len(stages),
+        modalities.index(modality) if modality in modalities else len(modalities),
+        stage,
+    )
+
+
+def _title(stage: str, modality: str) -> str:
+    words = stage.replace("_", " ").capitalize()
+    if not modality:
+        return words
+    kind = style(unimodal(modality)).label.removesuffix(" only") if modality in list(Modality) else modality
+    return f"{words}: {kind}"

@@ -1,0 +1,155 @@
+"""All comparisons on the test split; what has to be chosen is chosen on validation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from medpatch.config.name import Modality
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.metric import auroc, macro, single_class_labels
+from medpatch.evaluate.name import MEDPATCH, TASK_WORDS, UNIMODAL_PREFIX, in_order, is_unimodal, modality_set, unimodal
+from medpatch.evaluate.oracle import gap_closed, oracle_auroc
+from medpatch.evaluate.prediction import SplitPrediction
+from medpatch.evaluate.summary import Judged, ModelResult, judge_models, with_difference
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Every number of one evaluation.
+
+    Attributes:
+        results: one per model, on every test stay, in the order of the tables.
+        own_stays: per modality its own model and MedPatch, on the stays that have it.
+        best_single: unimodal model with the best macro AUROC on validation; None without unimodal models.
+        head: reported head and how it was chosen, in words.
+        warnings: named conditions that a reader must know.
+        source: split and counts, in a few words.
+    """
+
+    results: tuple[ModelResult, ...]
+    own_stays: tuple[ModelResult, ...]
+    best_single: str | None
+    head: str
+    warnings: tuple[str, ...]
+    source: str
+
+    def of(self, model: str | None) -> ModelResult | None:
+        """The result of one model on every stay, if it was judged."""
+        return next((result for result in self.results if result.model == model), None)
+
+    @property
+    def main(self) -> ModelResult:
+        """MedPatch, or the first model where it was not predicted."""
+        return self.of(MEDPATCH) or self.results[0]
+
+
+def judge(
+    val: SplitPrediction,
+    test: SplitPrediction,
+    config: PipelineConfig,
+    *,
+    oracle_dir: Path | None,
+    head: str,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Judge every model on test; the best single modality is chosen on val.
+
+    Args:
+        val: chooses.
+        test: judges.
+        config: task, modalities, bootstrap.
+        oracle_dir: best possible probabilities, or None.
+        head: reported head, in words.
+        progress: called with (steps done, steps).
+    """
+    models = in_order(test.models)
+    singles = tuple(m for m in models if is_unimodal(m))
+    total = len(models) + len(singles)
+
+    def step(before: int) -> Progress | None:
+        return None if progress is None else lambda done, _: progress(before + done, total)
+
+    names = single_class_labels(test.label, test.label_names, split="test")
+    warnings = [f"{name}: one class in the test split; AUROC and AUPRC undefined, left out of means" for name in names]
+    judged = judge_models(test, models, config.evaluate, progress=step(0))
+    best_single, notes = choose_single(val, singles)
+    level = config.evaluate.interval_level
+    results = tuple(
+        one.result if best_single is None else with_difference(one, judged[best_single], level=level)
+        for one in judged.values()
+    )
+    warnings += [*notes, *_thin(judged, config.evaluate.bootstrap_resamples)]
+    if oracle_dir is not None:
+        results, left_out = _with_oracle(results, oracle_dir, test, config=config, best_single=best_single)
+        warnings += left_out
+    own = []
+    for number, single in enumerate(singles):
+        own += _own_stays(test, single, config, models=models)
+        if progress is not None:
+            progress(len(models) + number + 1, total)
+    subjects = results[0].subjects
+    source = (
+        f"Test split: {len(test.stay_id):,} stays of {subjects:,} patients. Task: {TASK_WORDS[config.cohort.task]}."
+    )
+    return Verdict(results, tuple(own), best_single, head, tuple(warnings), source)
+
+
+def choose_single(val: SplitPrediction, singles: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The unimodal model with the best macro AUROC on validation, and what is to be said about the choice."""
+    if not singles:
+        return None, ()
+    value = {m: macro(auroc(val.models[m].logit, val.label)).value for m in singles if m in val.models}
+    known = {m: v for m, v in value.items() if np.isfinite(v)}
+    if not known:
+        note = f"best single modality: no label has two classes in the val split; {singles[0]} stands in"
+        return singles[0], (note,)
+    return max(known, key=known.get), ()
+
+
+def _thin(judged: dict[str, Judged], resamples: int) -> list[str]:
+    score = next(iter(judged.values())).result.macro
+    if score.auroc.resamples >= 0.95 * resamples:
+        return []
+    return [
+        f"intervals: only {score.auroc.resamples} of {resamples} resamples hold both classes; the test split is too "
+        "small for its intervals to be trusted"
+    ]
+
+
+def _with_oracle(
+    results: tuple[ModelResult, ...],
+    oracle_dir: Path,
+    test: SplitPrediction,
+    *,
+    config: PipelineConfig,
+    best_single: str | None,
+) -> tuple[tuple[ModelResult, ...], tuple[str, ...]]:
+    modalities = config.modality.modalities
+    everything = modality_set(MEDPATCH, modalities)
+    sets = {r.model: modality_set(r.model, modalities) for r in results}
+    wanted = tuple(dict.fromkeys([*sets.values(), everything]))
+    best, left_out = oracle_auroc(oracle_dir, test, task=config.cohort.task, sets=wanted)
+    single = next((r.macro.auroc.value for r in results if r.model == best_single), float("nan"))
+    extended = []
+    for result in results:
+        closed = None
+        if everything in best and best_single is not None:
+            closed = gap_closed(result.macro.auroc.value, best_single=single, oracle_all=best[everything])
+        extended.append(replace(result, oracle_auroc=best.get(sets[result.model]), gap_closed=closed))
+    return tuple(extended), left_out
+
+
+def _own_stays(
+    test: SplitPrediction, single: str, config: PipelineConfig, *, models: tuple[str, ...]
+) -> list[ModelResult]:
+    rows = test.models[single].is_available
+    if not rows.any():
+        return []
+    modality = Modality(single.removeprefix(UNIMODAL_PREFIX))
+    pair = tuple(m for m in (unimodal(modality), MEDPATCH) if m in models)
+    judged = judge_models(test, pair, config.evaluate, subset=str(modality), rows=rows)
+    return [one.result for one in judged.values()]

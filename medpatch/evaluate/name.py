@@ -1,0 +1,107 @@
+"""What models and labels are called and how they look, the same in every table and picture."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from medpatch.config.name import PHENOTYPES, Modality, Task
+
+TASK_WORDS = {Task.IN_HOSPITAL_MORTALITY: "in-hospital mortality", Task.PHENOTYPING: "25 clinical conditions"}
+
+MADE_UP = "MADE UP"
+"""Mark of invented patients, or of real ones paired with invented modalities."""
+
+MEDPATCH = "medpatch"
+LATE = "late"
+EARLY = "early"
+UNIMODAL_PREFIX = "unimodal_"
+
+
+class Group(StrEnum):
+    """Kind of clinical condition."""
+
+    ACUTE = "acute"
+    MIXED = "mixed"
+    CHRONIC = "chronic"
+
+
+_GROUP_LETTERS = "AAAMCCAMMCMCCCAACMAAAAAAA"
+
+PHENOTYPE_GROUP: dict[str, Group] = {
+    name: {"A": Group.ACUTE, "M": Group.MIXED, "C": Group.CHRONIC}[letter]
+    for name, letter in zip(PHENOTYPES, _GROUP_LETTERS, strict=True)
+}
+"""Source: Harutyunyan et al. 2019 (doi:10.1038/s41597-019-0103-9), table of the 25 conditions."""
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How one model is written and drawn.
+
+    Attributes:
+        label: words for people.
+        short: at most 14 characters, for the terminal.
+        colour: hexadecimal, from Okabe and Ito's palette, told apart by colour-blind readers.
+        marker: matplotlib marker, so that colour is never the only sign.
+        line: matplotlib line style.
+    """
+
+    label: str
+    short: str
+    colour: str
+    marker: str
+    line: str | tuple[int, tuple[int, ...]] = "-"
+
+
+_DASH_DOT = (0, (4, 1, 1, 1))
+
+STYLES: dict[str, ModelStyle] = {
+    MEDPATCH: ModelStyle("MedPatch", "MedPatch", "#0072B2", "o"),
+    "medpatch_late": ModelStyle("MedPatch, late head", "MedPatch late", "#0072B2", "s", "--"),
+    "medpatch_high": ModelStyle("MedPatch, high-confidence head", "MedPatch high", "#0072B2", "^", "--"),
+    "medpatch_low": ModelStyle("MedPatch, low-confidence head", "MedPatch low", "#0072B2", "v", ":"),
+    LATE: ModelStyle("Late: mean of single models", "Late fusion", "#E69F00", "D", _DASH_DOT),
+    EARLY: ModelStyle("Early: joined features", "Early fusion", "#CC79A7", "P", (0, (5, 1))),
+    "unimodal_ehr": ModelStyle("EHR only", "EHR only", "#009E73", "s"),
+    "unimodal_cxr": ModelStyle("Chest X-ray only", "CXR only", "#56B4E9", "p", "--"),
+    "unimodal_rr": ModelStyle("Radiology reports only", "Reports only", "#D55E00", "<", "-."),
+    "unimodal_dn": ModelStyle("Discharge note only", "Discharge only", "#6E5B00", ">", (0, (1, 1))),
+}
+_SPARE = ("#882255", "#44AA99", "#332288", "#999933", "#AA4499", "#117733")
+
+
+def style(model: str) -> ModelStyle:
+    """Words and looks of a model; one that is not listed gets a fixed spare colour."""
+    if model in STYLES:
+        return STYLES[model]
+    colour = _SPARE[sum(model.encode()) % len(_SPARE)]
+    words = model.replace("_", " ").capitalize()
+    return ModelStyle(words, words[:14], colour, "h", (0, (3, 1, 1, 1, 1, 1)))
+
+
+def in_order(models: Iterable[str]) -> tuple[str, ...]:
+    """Models in the order of every table: MedPatch, its heads, other fusion models, single modalities."""
+    listed = list(STYLES)
+    spare_place = listed.index("unimodal_ehr") - 0.5
+
+    def place(model: str) -> tuple[float, str]:
+        return (listed.index(model) if model in listed else spare_place, model)
+
+    return tuple(sorted(models, key=place))
+
+
+def unimodal(modality: Modality | str) -> str:
+    """Name of the model that sees one modality."""
+    return f"{UNIMODAL_PREFIX}{modality}"
+
+
+def is_unimodal(model: str) -> bool:
+    """True for a model that sees one modality."""
+    return model.startswith(UNIMODAL_PREFIX)
+
+
+def modality_set(model: str, modalities: Iterable[Modality]) -> str:
+    """What the model sees, as the oracle tables write it: "ehr+cxr+rr"."""
+    if is_unimodal(model):
+        return model.removeprefix(UNIMODAL_PREFIX)
+    return "+".join(m for m in Modality if m in tuple(modalities))

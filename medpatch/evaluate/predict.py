@@ -1,0 +1,169 @@
+"""Models and shards to predictions.parquet; the reported head is settled here, before test is judged."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from medpatch.config.error import CheckpointError
+from medpatch.config.name import Split
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Head
+from medpatch.contract.artifact import fingerprint, writing
+from medpatch.contract.batch import Batch
+from medpatch.contract.prediction import PREDICTION_SCHEMA
+from medpatch.data.dataset import ShardDataset
+from medpatch.data.loader import make_loader
+from medpatch.evaluate.forward import Progress, SplitLogits, collect
+from medpatch.evaluate.metric import auroc, macro
+from medpatch.evaluate.name import MEDPATCH
+from medpatch.evaluate.prediction import HEAD_FILE, PREDICTION_FILE, read_predictions, refuse_other_stays
+from medpatch.evaluate.zoo import HEADS, load_zoo
+
+logger = logging.getLogger(__name__)
+
+
+PREDICTION_CODE = ("evaluate", "model", "data")
+"""Parts of medpatch whose change makes a prediction folder stale."""
+
+
+def choose_head(head: Head, val: SplitLogits) -> Head:
+    """The reported head: the configured one, or the best macro AUROC on validation.
+
+    Deviates: the published report takes the best of five heads on the test split itself.
+    """
+    if head is not Head.VALIDATION:
+        return head
+    score = {h: macro(auroc(val.logit[f"{MEDPATCH}_{h}"], val.label)).value for h in HEADS}
+    known = {h: value for h, value in score.items() if np.isfinite(value)}
+    if not known:
+        logger.warning("head: no label has two classes in the val split, so the late head is reported")
+        return Head.LATE
+    return max(known, key=known.get)
+
+
+def write_predictions(
+    splits: Mapping[Split, SplitLogits],
+    target: Path,
+    *,
+    label_names: tuple[str, ...],
+    head: Head,
+    inputs: str,
+    tensor_dir: Path,
+) -> Path:
+    """Write predictions.parquet and head.json into the folder `target`; the reported head becomes "medpatch".
+
+    What was written is read back and compared with the manifest before the folder gets its name.
+
+    Raises:
+        ContractError: NaN, a stay and label that is absent or doubled, or other stays than the manifest's.
+    """
+    reported = choose_head(head, splits[Split.VAL])
+    with writing(target, inputs=inputs, packages=PREDICTION_CODE) as aside:
+        with pq.ParquetWriter(aside / PREDICTION_FILE, PREDICTION_SCHEMA, compression="zstd") as writer:
+            for split, found in splits.items():
+                for model in found.logit:
+                    for name in _names(model, reported):
+                        writer.write_table(_rows(found, model, name=name, split=split, label_names=label_names))
+        chosen_by = "validation" if head is Head.VALIDATION else "configuration"
+        for split in splits:
+            written = read_predictions(aside / PREDICTION_FILE, split, label_names=label_names)
+            refuse_other_stays(written, tensor_dir)
+        (aside / HEAD_FILE).write_text(json.dumps({"head": str(reported), "chosen_by": chosen_by}))
+    return target / PREDICTION_FILE
+
+
+def predict_all(
+    checkpoint_dir: Path,
+    tensor_dir: Path,
+    config: PipelineConfig,
+    target: Path,
+    *,
+    inputs: str,
+    progress: Progress | None = None,
+) -> Path:
+    """Predict validation and test with every model of a run.
+
+    Args:
+        checkpoint_dir: folder that training wrote.
+        tensor_dir: shards and manifest.
+        config: of the run; names the head.
+        target: folder to make: predictions.parquet and head.json.
+        inputs: digest of checkpoints, tensors and config.
+        progress: called with (batches done, batches of both splits).
+
+    Returns:
+        Path of predictions.parquet.
+
+    Raises:
+        CheckpointError: a checkpoint is absent or belongs to other data.
+        ContractError: a split is empty, or stays differ from the manifest.
+    """
+    device = _device(config.train.device)
+    zoo = load_zoo(checkpoint_dir, device=device, data=fingerprint(tensor_dir))
+    if zoo.label_names != config.labels:
+        raise CheckpointError(
+            f"{checkpoint_dir}: trained for {len(zoo.label_names)} labels of another task than "
+            f"{config.cohort.task}; name the checkpoint folder of this run"
+        )
+    loaders = {split: _open(tensor_dir, split, config) for split in (Split.VAL, Split.TEST)}
+    total, before, splits = sum(len(loader) for loader in loaders.values()), 0, {}
+    for split, loader in loaders.items():
+        splits[split] = collect(
+            zoo.forwards,
+            loader,
+            prevalence=zoo.prevalence,
+            device=device,
+            progress=None if progress is None else lambda done, _, offset=before: progress(offset + done, total),
+        )
+        before += len(loader)
+    return write_predictions(
+        splits,
+        target,
+        label_names=config.labels,
+        head=config.evaluate.head,
+        inputs=inputs,
+        tensor_dir=tensor_dir,
+    )
+
+
+def _names(model: str, reported: Head) -> tuple[str, ...]:
+    """The reported head is "medpatch"; high and low also keep their own rows."""
+    if model != f"{MEDPATCH}_{reported}":
+        return (model,)
+    return (MEDPATCH,) if reported is Head.LATE else (MEDPATCH, model)
+
+
+def _rows(found: SplitLogits, model: str, *, name: str, split: Split, label_names: tuple[str, ...]) -> pa.Table:
+    logit = found.logit[model]
+    stays, labels = logit.shape
+    return pa.table(
+        {
+            "model": pa.repeat(name, stays * labels),
+            "split": pa.repeat(str(split), stays * labels),
+            "subject_id": np.repeat(found.subject_id, labels),
+            "stay_id": np.repeat(found.stay_id, labels),
+            "label_name": pa.array(label_names).take(pa.array(np.tile(np.arange(labels), stays))),
+            "label": found.label.ravel(),
+            "logit": logit.ravel(),
+            "probability": 1 / (1 + np.exp(-np.clip(logit.ravel(), -700, 700))),
+            "is_available": np.repeat(found.is_available[model], labels),
+        },
+        schema=PREDICTION_SCHEMA,
+    )
+
+
+def _open(tensor_dir: Path, split: Split, config: PipelineConfig) -> Iterable[Batch]:
+    dataset = ShardDataset(tensor_dir, split, resident_shards=1)  # stays are read in shard order, once
+    return make_loader(dataset, batch_size=config.evaluate.batch_size, shuffle=False, seed=config.evaluate.seed)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

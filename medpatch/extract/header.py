@@ -1,0 +1,52 @@
+"""The first line of a raw file, checked before anything else is read."""
+
+import csv
+import gzip
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medpatch.config.error import RawDataError
+from medpatch.extract.raw_table import RawTable
+
+LONGEST_HEADER = 2**16
+
+
+def read_header(file: Path) -> list[str]:
+    """Column names of a CSV, CSV.gz or Parquet file.
+
+    Raises:
+        RawDataError: the file is empty, truncated, or not of the kind its suffix says.
+    """
+    if file.stat().st_size == 0:
+        raise RawDataError(f"{file}: the file is empty (0 bytes); download it again")
+    try:
+        if file.suffix == ".parquet":
+            return pq.read_schema(file).names
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+            line = stream.readline(LONGEST_HEADER)
+    except (EOFError, zlib.error) as error:
+        raise RawDataError(f"{file}: the gzip stream is truncated or damaged; download it again") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RawDataError(f"{file}: not a readable {''.join(file.suffixes[-2:])} file; download it again") from error
+    names = next(csv.reader([line.decode("utf-8-sig", errors="replace").strip()]), [])
+    if not names:
+        raise RawDataError(f"{file}: the first line is blank, expected column names; download it again")
+    return names
+
+
+def check_columns(file: Path, table: RawTable, found: list[str]) -> None:
+    """Refuse a file that lacks a column, under its name or that of an older release.
+
+    Raises:
+        RawDataError: names the file, the columns and what was found.
+    """
+    missing = [c for c in table.columns if c not in found and table.renamed.get(c) not in found]
+    if missing:
+        wanted = ", ".join(f"{c} ({table.renamed[c]} in release 1.0)" if c in table.renamed else c for c in missing)
+        raise RawDataError(
+            f"{file}: column {wanted} is absent; found {', '.join(found[:20])}; expected the columns of "
+            "MIMIC-IV 1.0 to 3.1, MIMIC-CXR-JPG 2.0.0, MIMIC-IV-Note 2.2: compare with the release you downloaded"
+        )

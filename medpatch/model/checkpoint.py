@@ -1,0 +1,206 @@
+"""Weights, configuration and the identity of the data in one folder; strict on load.
+
+`train` writes these folders through `contract.artifact.writing`; this module fills and reads them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import nn
+
+from medpatch.config.base import digest_of
+from medpatch.config.error import CheckpointError
+from medpatch.config.model import ModelConfig
+from medpatch.config.name import Modality
+from medpatch.contract.tensor import EHR_COLUMNS, STAY_SCHEMA
+from medpatch.model.backbone import describe_backbone
+from medpatch.model.baseline.early import Early
+from medpatch.model.build import build_early, build_medpatch, build_scorer, build_unimodal
+from medpatch.model.confidence import TokenScorer
+from medpatch.model.medpatch import MedPatch
+from medpatch.model.spec import InputSpec
+from medpatch.model.unimodal import Unimodal
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a folder says about its weights.
+
+    Attributes:
+        kind: "medpatch", "unimodal", "early" or "confidence".
+        model: shape of the network.
+        spec: facts about the tensors it was trained on, label names included.
+        data: fingerprint of the tensor folder.
+        modalities: those the weights are for, in canonical order.
+        backbone: per modality the description of its transformer body; absent for the EHR.
+    """
+
+    kind: str
+    model: ModelConfig
+    spec: InputSpec
+    data: str
+    modalities: tuple[Modality, ...]
+    backbone: Mapping[Modality, Mapping[str, Any]]
+
+
+def save(folder: Path, network: nn.Module, *, kind: str, model: ModelConfig, spec: InputSpec, data: str) -> None:
+    """Write weights and description into an existing folder.
+
+    Args:
+        folder: where; usually the temporary one of `contract.artifact.writing`.
+        network: MedPatch, Unimodal or Early.
+        kind: its name in lower case.
+        model: shape of the network.
+        spec: facts about the tensors.
+        data: fingerprint of the tensor folder.
+    """
+    encoder = _encoders(network)
+    body = {m: describe_backbone(e.backbone) for m, e in encoder.items() if hasattr(e, "backbone")}
+    save_model(network, str(folder / WEIGHTS))  # a note encoder shared by rr and dn is stored once
+    _describe(folder, kind=kind, model=model, spec=spec, data=data, modalities=tuple(encoder), backbone=body)
+
+
+def save_scorer(
+    folder: Path, scorer: TokenScorer, *, modality: Modality, model: ModelConfig, spec: InputSpec, data: str
+) -> None:
+    """Write a token scorer: predictor, temperature, threshold."""
+    save_file({k: v.contiguous() for k, v in scorer.state_dict().items()}, folder / WEIGHTS)
+    _describe(folder, kind="confidence", model=model, spec=spec, data=data, modalities=(modality,), backbone={})
+
+
+def read(folder: Path, *, kind: str | None = None, data: str | None = None) -> Checkpoint:
+    """The description in a checkpoint folder.
+
+    Args:
+        folder: a checkpoint.
+        kind: refuse any other kind.
+        data: refuse a checkpoint trained on other tensors than those with this fingerprint.
+
+    Raises:
+        CheckpointError: absent, unreadable, of another kind, another tensor contract or other data.
+    """
+    try:
+        text = json.loads((folder / DESCRIPTION).read_text())
+        found = Checkpoint(
+            kind=text["kind"],
+            model=ModelConfig.model_validate(text["model"]),
+            spec=InputSpec.from_json(text["spec"]),
+            data=text["data"],
+            modalities=tuple(Modality(m) for m in text["modalities"]),
+            backbone={Modality(m): body for m, body in text["backbone"].items()},
+        )
+        contract = text["contract"]
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        raise CheckpointError(
+            f"{folder}: no readable {DESCRIPTION} ({type(error).__name__}); train again or name another folder"
+        ) from error
+    if kind is not None and found.kind != kind:
+        raise CheckpointError(f"{folder}: expected a checkpoint of kind {kind!r}, found {found.kind!r}")
+    if contract != contract_digest():
+        raise CheckpointError(
+            f"{folder}: made for tensors of contract {contract}, this code reads {contract_digest()}; train again"
+        )
+    if data is not None and found.data != data:
+        raise CheckpointError(
+            f"{folder}: trained on tensors {found.data}, asked to work on {data}; train on these tensors or "
+            "use the work folder that the checkpoint came from"
+        )
+    return found
+
+
+def load_medpatch(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> MedPatch:
+    """A trained MedPatch in eval mode; see `read` for `data` and the errors."""
+    found = read(folder, kind="medpatch", data=data)
+    unimodal = _build_all(found)
+    scorer = {m: build_scorer(found.model, found.spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
+    network = build_medpatch(found.model, found.spec, unimodal=unimodal, scorer=scorer)
+    return _restore(network, folder).to(device).eval()
+
+
+def load_unimodal(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> Unimodal:
+    """A stage-1 model in eval mode; forward gives logits (B, K)."""
+    found = read(folder, kind="unimodal", data=data)
+    return _restore(_build_all(found)[found.modalities[0]], folder).to(device).eval()
+
+
+def load_early(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> Early:
+    """The early-fusion rival in eval mode; forward gives logits (B, K)."""
+    found = read(folder, kind="early", data=data)
+    network = build_early(found.model, found.spec, unimodal=_build_all(found))
+    return _restore(network, folder).to(device).eval()
+
+
+def load_scorer(
+    folder: Path, *, width: int, device: torch.device | str = "cpu", data: str | None = None
+) -> TokenScorer:
+    """A token scorer in eval mode, for raw tokens of that width."""
+    found = read(folder, kind="confidence", data=data)
+    scorer = build_scorer(found.model, found.spec, modality=found.modalities[0], width=width)
+    try:
+        scorer.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise _broken(folder, error) from error
+    return scorer.to(device).eval()
+
+
+def contract_digest() -> str:
+    """Changes when the shape of the tensors that a network reads changes."""
+    return digest_of(str(STAY_SCHEMA), EHR_COLUMNS)
+
+
+def _build_all(found: Checkpoint) -> dict[Modality, Unimodal]:
+    return {
+        m: build_unimodal(found.model, found.spec, modality=m, backbone=found.backbone.get(m)) for m in found.modalities
+    }
+
+
+def _encoders(network: nn.Module) -> dict[Modality, nn.Module]:
+    if isinstance(network, Unimodal):
+        return {network.modality: network.encoder}
+    if isinstance(network, Early):
+        return {Modality(m): u.encoder for m, u in network.unimodal.items()}
+    return {Modality(m): e for m, e in network.extractor.encoder.items()}
+
+
+def _restore(network: nn.Module, folder: Path) -> nn.Module:
+    try:
+        load_model(network, str(folder / WEIGHTS), strict=True)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise _broken(folder, error) from error
+    return network
+
+
+def _broken(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{folder}: {WEIGHTS} does not fit its description ({type(error).__name__}); train again")
+
+
+def _describe(
+    folder: Path,
+    *,
+    kind: str,
+    model: ModelConfig,
+    spec: InputSpec,
+    data: str,
+    modalities: tuple[Modality, ...],
+    backbone: Mapping[Modality, Mapping[str, Any]],
+) -> None:
+    description = {
+        "kind": kind,
+        "model": model.model_dump(mode="json"),
+        "spec": spec.to_json(),
+        "data": data,
+        "contract": contract_digest(),
+        "modalities": modalities,
+        "backbone": backbone,
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))

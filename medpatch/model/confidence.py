@@ -1,0 +1,134 @@
+"""How sure the model is of a label when it sees one token."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from medpatch.config.model import Score
+
+SMALLEST_TEMPERATURE = 1e-9
+
+
+def scaled_logits(logits: Tensor, temperature: Tensor | float) -> Tensor:
+    """Token logits divided by the temperature.
+
+    Args:
+        logits: (B, N, K).
+        temperature: a number, (K,) per label, (N,) per position, or (N, K) and longer in N, of which the
+            first N rows are used. A vector that fits both N and K is read as per label.
+
+    Returns:
+        (B, N, K).
+
+    Raises:
+        ValueError: the temperature fits neither.
+    """
+    positions, labels = logits.shape[1:]
+    value = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
+    if value.dim() == 1 and value.shape[0] not in (1, labels):
+        value = value.unsqueeze(1)
+    if value.dim() == 2:
+        value = value[:positions]
+    fits = value.dim() < 2 or (value.shape[0] in (1, positions) and value.shape[1] in (1, labels))
+    if value.dim() > 2 or not fits:
+        raise ValueError(
+            f"token logits {tuple(logits.shape)} and temperature {tuple(torch.as_tensor(temperature).shape)} "
+            "do not fit; pass a number, one value per label, one per position, or both"
+        )
+    return logits / value.clamp_min(SMALLEST_TEMPERATURE)
+
+
+def token_confidence(logits: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
+    """Confidence in the likelier answer, max(p, 1 - p), per token and label.
+
+    Args:
+        logits: (B, N, K).
+        temperature: see `scaled_logits`.
+
+    Returns:
+        (B, N, K) in [0.5, 1].
+
+    Source: MedPatch, confidence-guided patching.
+    """
+    return likelier(scaled_logits(logits, temperature))
+
+
+def likelier(logits: Tensor) -> Tensor:
+    """max(p, 1 - p) of a logit, any shape."""
+    return torch.sigmoid(logits.abs())
+
+
+def binary_entropy(logits: Tensor) -> Tensor:
+    """Entropy of the answer in nats, in [0, ln 2], any shape."""
+    p = torch.sigmoid(logits)
+    return nn.functional.softplus(logits) - p * logits
+
+
+def certainty(logits: Tensor) -> Tensor:
+    """One minus the entropy in units of ln 2: 0 for a coin flip, 1 for a sure answer, any shape.
+
+    Deviates: the published entropy variant calls a token "high" where its entropy is large, that is where
+    the model is unsure, and compares nats (at most 0.69) with 0.75.
+    """
+    return 1.0 - binary_entropy(logits) / math.log(2.0)
+
+
+def score_against(score: Score, prior_logit: Tensor, *, in_nats: bool = False) -> Callable[[Tensor], Tensor]:
+    """The function from scaled token logits (B, N, K) to the score that the threshold is compared with.
+
+    Args:
+        score: which one. PRIOR_SHIFTED subtracts the log-odds of the label's prevalence first, so that a
+            token which says nothing scores 0.5 whatever the base rate; a score of 0.75 then means that the
+            token changes the odds threefold, in either direction.
+        prior_logit: (K,) log-odds of the train prevalence.
+        in_nats: make ENTROPY the entropy itself, as published, instead of the certainty.
+
+    Deviates: the published score is `CONFIDENCE`. With a label of 12 % a silent token has a confidence of
+    0.88, and nearly everything is "high" at 0.75.
+    """
+    functions = {
+        Score.CONFIDENCE: likelier,
+        Score.PRIOR_SHIFTED: lambda logits: likelier(logits - prior_logit),
+        Score.ENTROPY: binary_entropy if in_nats else certainty,
+    }
+    return functions[score]
+
+
+class TokenScorer(nn.Module):
+    """One linear map from a raw token to label logits, a temperature, a score and its threshold.
+
+    The threshold and the temperature are buffers: found after the weights, on other stays.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        prevalence: Sequence[float],
+        *,
+        score: Score,
+        threshold: float,
+        use_temperature: bool = True,
+        in_nats: bool = False,
+    ) -> None:
+        """Take the raw width D and the K prevalences; see `score_against` for `score` and `in_nats`."""
+        super().__init__()
+        labels = len(prevalence)
+        self.score = score
+        self.use_temperature = use_temperature
+        self.in_nats = in_nats
+        self.predictor = nn.Linear(width, labels)
+        self.register_buffer("temperature", torch.ones(labels))
+        self.register_buffer("threshold", torch.full((labels,), float(threshold)))
+        self.register_buffer("prior_logit", torch.logit(torch.tensor(prevalence, dtype=torch.float32), eps=1e-4))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Raw tokens (B, N, D) -> scores (B, N, K)."""
+        return self.score_logits(self.predictor(tokens))
+
+    def score_logits(self, logits: Tensor) -> Tensor:
+        """Token logits (B, N, K) -> scores (B, N, K)."""
+        if self.use_temperature:
+            logits = scaled_logits(logits, self.temperature)
+        return score_against(self.score, self.prior_logit, in_nats=self.in_nats)(logits)

@@ -1,0 +1,78 @@
+"""A note cut into chunks to tokens: one token per word piece."""
+
+import torch
+from torch import Tensor, nn
+
+from medpatch.contract.batch import Tokens
+from medpatch.model.pool import masked_mean
+
+CHUNKS_AT_ONCE = 64
+
+
+class NoteEncoder(nn.Module):
+    """A BERT over every chunk of a note; the summary is the mean over its real word pieces.
+
+    Source: MedPatch, Bio_ClinicalBERT over chunks of 512 ids.
+    Deviates: all real positions of all chunks are tokens, padding is none. With `average_positions` the
+    published form: chunks are averaged position by position, padding included.
+    """
+
+    def __init__(self, backbone: nn.Module, width: int, *, average_positions: bool = False) -> None:
+        """Take a transformers BERT-like model and its hidden size D."""
+        super().__init__()
+        self.width = width
+        self.backbone = backbone
+        self.average_positions = average_positions
+
+    def forward(self, value: Tensor, mask: Tensor) -> Tokens:
+        """Tokens of stays that have a note.
+
+        Args:
+            value: (B, S, L) int64 input ids of S chunks.
+            mask: (B, S, L) bool, True where the id is real.
+        """
+        chunk_mask = mask.any(dim=2)  # (B, S)
+        hidden = self._encode_chunks(value.masked_fill(~mask, 0), mask, chunk_mask)  # (B, S, L, D)
+        if self.average_positions:
+            tokens = average_chunks(hidden, chunk_mask)
+            token_mask = chunk_mask.any(dim=1, keepdim=True).expand(tokens.shape[:2])
+        else:
+            tokens = hidden.flatten(1, 2)  # (B, S*L, D)
+            token_mask = mask.flatten(1, 2)
+        return Tokens(value=tokens, token_mask=token_mask, pooled=masked_mean(tokens, token_mask))
+
+    def _encode_chunks(self, value: Tensor, mask: Tensor, chunk_mask: Tensor) -> Tensor:
+        """Hidden states of the real chunks, zeros elsewhere; chunks of like length run together."""
+        ids, real = value[chunk_mask], mask[chunk_mask]  # (R, L)
+        length = real.sum(dim=1)
+        flat = torch.zeros(*ids.shape, self.width, dtype=self._dtype(), device=value.device)
+        for rows in torch.argsort(length, stable=True).split(CHUNKS_AT_ONCE):
+            # the published form averages hidden states of padding too, so it keeps every position
+            longest = ids.shape[1] if self.average_positions else int(length[rows].max())
+            out = self.backbone(input_ids=ids[rows, :longest], attention_mask=real[rows, :longest].long())
+            states = out.last_hidden_state
+            if not self.average_positions:
+                states = states.masked_fill(~real[rows, :longest].unsqueeze(-1), 0.0)
+            flat = flat.index_copy(0, rows, nn.functional.pad(states, (0, 0, 0, ids.shape[1] - longest)))
+        hidden = torch.zeros(*value.shape, self.width, dtype=flat.dtype, device=value.device)
+        hidden[chunk_mask] = flat
+        return hidden
+
+    def _dtype(self) -> torch.dtype:
+        return next(self.backbone.parameters()).dtype
+
+
+def average_chunks(hidden: Tensor, chunk_mask: Tensor) -> Tensor:
+    """Position-wise mean over the real chunks of each note; zeros for a stay without one.
+
+    Args:
+        hidden: (B, S, L, D).
+        chunk_mask: (B, S) bool.
+
+    Returns:
+        (B, L, D).
+
+    Source: published code of MedPatch, text encoder; padding positions are ordinary values in this mean.
+    """
+    kept = hidden * chunk_mask[:, :, None, None]
+    return kept.sum(dim=1) / chunk_mask.sum(dim=1).clamp_min(1)[:, None, None]

@@ -1,0 +1,54 @@
+"""What fusion needs of a stay: constants while the encoders are frozen, so they can be computed once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from medpatch.config.name import Modality
+
+
+@dataclass(frozen=True)
+class ModalityFeature:
+    """One modality of B stays, before any projection (raw width D of its encoder).
+
+    Attributes:
+        pooled: (B, D) the encoder's own summary.
+        high: (B, K, D) mean of the tokens that the model is sure of, per label; zeros where there is none.
+        low: (B, K, D) mean of the others.
+        high_confidence: (B, K) mean score of the first group, 0 where it is empty.
+        low_confidence: (B, K) likewise.
+        high_share: (B, K) share of the stay's real tokens that are in the first group.
+        is_encoded: (B,) bool, False where the stay brings no token; both groups are then empty.
+    """
+
+    pooled: Tensor
+    high: Tensor
+    low: Tensor
+    high_confidence: Tensor
+    low_confidence: Tensor
+    high_share: Tensor
+    is_encoded: Tensor
+
+    @property
+    def has_high(self) -> Tensor:
+        """(B, K) bool, True where the first group has a token."""
+        return self.is_encoded.unsqueeze(1) & (self.high_share > 0)
+
+    @property
+    def has_low(self) -> Tensor:
+        """(B, K) bool, True where the second group has a token."""
+        return self.is_encoded.unsqueeze(1) & (self.high_share < 1)
+
+
+@dataclass(frozen=True)
+class Features:
+    """B stays as fusion sees them.
+
+    Attributes:
+        presence: (B, M) bool, columns in canonical order.
+        modality: one entry per modality of the run.
+    """
+
+    presence: Tensor
+    modality: Mapping[Modality, ModalityFeature]

@@ -1,0 +1,125 @@
+"""Features to logits: unimodal heads, joint module, missingness module, late module."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from medpatch.config.model import Compat
+from medpatch.config.name import Modality
+from medpatch.contract.batch import FusionOutput
+from medpatch.model.feature import Features, ModalityFeature
+from medpatch.model.head import Head
+from medpatch.model.late import weighted_late
+
+PUBLISHED_ORDER = (Modality.EHR, Modality.CXR, Modality.DN, Modality.RR)
+
+
+class Branch(nn.Module):
+    """What belongs to one modality in fusion: three projections and the unimodal head."""
+
+    def __init__(self, raw_width: int, width: int, label_count: int, *, is_projected: bool = True) -> None:
+        """Take the encoder's width, the common width D and K; `is_projected=False` needs both widths equal."""
+        super().__init__()
+        if not is_projected and raw_width != width:
+            raise ValueError(f"a branch without projection needs equal widths, got {raw_width} and {width}")
+        self.unimodal_projection = nn.Linear(raw_width, width) if is_projected else nn.Identity()
+        self.high_projection = nn.Linear(raw_width, width) if is_projected else nn.Identity()
+        self.low_projection = nn.Linear(raw_width, width) if is_projected else nn.Identity()
+        self.head = Head(width, label_count)
+
+    def start_from(self, projection: nn.Module, head: Head) -> None:
+        """Copy a unimodal model's projection into all three, and its head."""
+        for mine in (self.unimodal_projection, self.high_projection, self.low_projection):
+            mine.load_state_dict(projection.state_dict())
+        self.head.load_state_dict(head.state_dict())
+
+
+class Fusion(nn.Module):
+    """All that is trained in the fusion stage.
+
+    Masked means commute with linear maps, so pools are projected after pooling: K vectors instead of N x K.
+
+    Source: MedPatch, joint, missingness and late modules.
+    Deviates: one list of modalities drives heads, masks and weights by name. `Compat.PUBLISHED` repeats the
+    published order of heads (ehr, cxr, dn, rr) against masks in canonical order, so that rr and dn swap.
+    """
+
+    def __init__(
+        self,
+        branch: Mapping[Modality, Branch],
+        joint: tuple[nn.Module, nn.Module] | None,
+        missingness: nn.Module | None,
+        label_count: int,
+        *,
+        uses_late: bool = True,
+        compat: Compat = Compat.REPAIRED,
+    ) -> None:
+        """Wire the modules.
+
+        Args:
+            branch: per modality, in canonical order.
+            joint: the high and the low module, or None without the joint module.
+            missingness: or None without it.
+            label_count: K.
+            uses_late: False leaves the unimodal heads out of the weighted sum.
+            compat: numerics of the published code, or repaired.
+        """
+        super().__init__()
+        self.modalities = tuple(branch)
+        self.compat = compat
+        self.uses_late = uses_late
+        self.order = self.modalities
+        if compat is Compat.PUBLISHED:
+            self.order = tuple(m for m in PUBLISHED_ORDER if m in self.modalities)
+        self.branch = nn.ModuleDict({str(m): b for m, b in branch.items()})
+        self.high_joint, self.low_joint = joint if joint else (None, None)
+        self.missingness = missingness
+        head_count = (len(self.modalities) if uses_late else 0) + (missingness is not None) + 2 * bool(joint)
+        self.late_weight = nn.Parameter(torch.ones(head_count, label_count))
+
+    def forward(self, features: Features) -> FusionOutput:
+        """Logits of every head."""
+        unimodal = {m: self._unimodal(m, features.modality[m]) for m in self.modalities}
+        heads: list[Tensor] = [unimodal[m] for m in self.order] if self.uses_late else []
+        present = features.presence if self.uses_late else features.presence[:, :0]
+        pattern = self.missingness(features.presence) if self.missingness else None
+        if pattern is not None:
+            heads.append(pattern)
+        high = low = pattern
+        if self.high_joint is not None:
+            high, low = self._joint(features, self.order)
+            heads += [low, high]
+        always = present.new_ones(len(present), len(heads) - present.shape[1])
+        late = weighted_late(
+            torch.stack(heads, dim=1), torch.cat([present, always], dim=1), self.late_weight, compat=self.compat
+        )
+        return FusionOutput(
+            high=late if high is None else high,
+            low=late if low is None else low,
+            late=late,
+            unimodal=unimodal,
+            missingness=torch.zeros_like(late) if pattern is None else pattern,
+        )
+
+    def _unimodal(self, name: Modality, feature: ModalityFeature) -> Tensor:
+        branch = self.branch[name]
+        return branch.head(branch.unimodal_projection(feature.pooled))
+
+    def _joint(self, features: Features, order: Sequence[Modality]) -> tuple[Tensor, Tensor]:
+        parts = [(self.branch[m], features.modality[m]) for m in order]
+        # the bias of a projection must not speak for an empty group
+        high = [b.high_projection(f.high).masked_fill(~f.has_high.unsqueeze(-1), 0.0) for b, f in parts]
+        low = [b.low_projection(f.low).masked_fill(~f.has_low.unsqueeze(-1), 0.0) for b, f in parts]
+        return (
+            self.high_joint(
+                torch.stack(high, dim=1),
+                torch.stack([f.has_high for _, f in parts], dim=1),
+                torch.stack([f.high_confidence for _, f in parts], dim=1),
+            ),
+            self.low_joint(
+                torch.stack(low, dim=1),
+                torch.stack([f.has_low for _, f in parts], dim=1),
+                torch.stack([f.low_confidence for _, f in parts], dim=1),
+            ),
+        )

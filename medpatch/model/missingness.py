@@ -1,0 +1,25 @@
+"""Label logits from which modalities a stay brings."""
+
+from torch import Tensor, nn
+
+from medpatch.config.model import Compat
+from medpatch.model.head import Head
+
+
+class Missingness(nn.Module):
+    """A linear map of the presence pattern.
+
+    Source: MedPatch, missingness module.
+    Deviates: no layer normalisation over the pattern. It maps the commonest one, all present, to zero, and
+    its bias is all that is left. `Compat.PUBLISHED` keeps it.
+    """
+
+    def __init__(self, modality_count: int, label_count: int, *, compat: Compat = Compat.REPAIRED) -> None:
+        """Take M and K."""
+        super().__init__()
+        is_published = compat is Compat.PUBLISHED
+        self.head = (Head if is_published else nn.Linear)(modality_count, label_count)
+
+    def forward(self, presence: Tensor) -> Tensor:
+        """(B, M) bool -> (B, K)."""
+        return self.head(presence.to(next(self.parameters()).dtype))

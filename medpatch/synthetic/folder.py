@@ -1,0 +1,52 @@
+"""Folders of made-up data: whole or absent, and never in place of anything else."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medpatch.config.error import ConfigError
+
+MADE_UP = "MADE_UP.json"
+VERSION = 1
+"""Raised whenever the same seed gives other files."""
+
+
+def describe(root: Path, *, kind: str, statement: str, seed: int, **more: object) -> None:
+    """Write MADE_UP.json, which says what the folder is and that it is made up."""
+    content = {"kind": kind, "statement": statement, "seed": seed, "generator version": VERSION, **more}
+    (root / MADE_UP).write_text(json.dumps(content, indent=1) + "\n")
+
+
+@contextmanager
+def made_up_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its place if the block ends without an error.
+
+    Raises:
+        ConfigError: `target` is a file, or a folder with content that no MADE_UP.json declares ours.
+    """
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - a link keeps its name
+    is_ours = (target / MADE_UP).is_file()
+    if target.exists() and not is_ours and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(
+            f"synth: {target} exists and is not a made-up tree (no {MADE_UP}); "
+            "choose another folder or remove it yourself"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.parent / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}.tmp"
+    aside.mkdir()
+    try:
+        yield aside
+        if target.exists():
+            old = aside.with_suffix(".old")
+            target.rename(old)
+            aside.rename(target)
+            shutil.rmtree(old)
+        else:
+            aside.rename(target)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise

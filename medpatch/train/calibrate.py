@@ -1,0 +1,49 @@
+"""Temperatures and thresholds, found after the weights and on other stays."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+COLDEST, HOTTEST = 0.05, 20.0
+BISECTIONS = 40
+
+
+def is_calibration_subject(subject_id: Tensor, *, share: float, seed: int) -> Tensor:
+    """Which val subjects are kept from model selection: (n,) bool, a function of the id alone.
+
+    Deviates: the published code calibrates on the stays that also choose epochs and heads.
+    """
+    digest = [hashlib.md5(f"calibration:{seed}:{s}".encode()).digest() for s in subject_id.tolist()]
+    place = torch.tensor([int.from_bytes(d[:6], "big") / 2**48 for d in digest], dtype=torch.float64)
+    return place < share
+
+
+def fit_temperature(logits: Tensor, label: Tensor) -> Tensor:
+    """The temperature of each label that makes the cross-entropy of logits / temperature smallest.
+
+    The cross-entropy is convex in 1 / temperature, so its slope is bisected; the answer is exact up to
+    rounding and kept within [0.05, 20]. A label with one class, or logits that are all zero, keeps 1.
+
+    Args:
+        logits: (R, K) of tokens or stays.
+        label: (R, K) of 0 and 1.
+
+    Returns:
+        (K,).
+    """
+    logits, label = logits.double(), label.double()
+    low = logits.new_full((logits.shape[1],), 1 / HOTTEST).log()
+    high = logits.new_full((logits.shape[1],), 1 / COLDEST).log()
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        slope = ((torch.sigmoid(logits * middle.exp()) - label) * logits).mean(dim=0)
+        low, high = torch.where(slope < 0, middle, low), torch.where(slope < 0, high, middle)
+    has_both = (label.amax(dim=0) > label.amin(dim=0)) & (logits.abs().amax(dim=0) > 0)
+    return torch.where(has_both, torch.exp(-(low + high) / 2), 1.0).float()
+
+
+def fit_threshold(score: Tensor, share: float) -> Tensor:
+    """The score of each label that this share of tokens reaches: score (R, K) -> (K,)."""
+    ordered = score.sort(dim=0, descending=True).values
+    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))].clone()

@@ -1,0 +1,82 @@
+"""What a stage leaves beside its weights: how training went, or why there was none."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from medpatch.config.error import CheckpointError
+from medpatch.config.name import Modality, Stage
+from medpatch.contract.artifact import writing
+from medpatch.train.fit import FitResult
+
+RESULT = "result.json"
+HISTORY = "history.json"
+STAGE_CODE = ("model", "train")
+"""Parts of medpatch whose change makes a checkpoint stale."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One trained (or skipped) stage.
+
+    Attributes:
+        stage: which.
+        name: "unimodal ehr", "confidence cxr", "fusion", "early".
+        modality: of the first two stages, else None.
+        is_dropped: True where there was too little to train on; the run goes on without this modality.
+        reason: why, empty otherwise.
+        train_stays: stays that were trained on.
+        selection_stays: val stays that chose the epoch.
+        best: the kept epoch as plain values, empty if dropped.
+    """
+
+    stage: Stage
+    name: str
+    modality: Modality | None
+    is_dropped: bool
+    reason: str
+    train_stays: int
+    selection_stays: int
+    best: dict[str, float | None] = field(default_factory=dict)
+
+
+@contextmanager
+def finishing(out_dir: Path, result: StageResult, fitted: FitResult | None, *, inputs: str) -> Iterator[Path]:
+    """The folder of a stage, whole or absent, with its result and history; the block adds the weights."""
+    with writing(out_dir, inputs=inputs, packages=STAGE_CODE) as aside:
+        text = asdict(result) | {"best": fitted.best.to_json() if fitted else {}}
+        (aside / RESULT).write_text(json.dumps(text, indent=1))
+        if fitted:
+            (aside / HISTORY).write_text(json.dumps([r.to_json() for r in fitted.history], indent=1))
+        yield aside
+
+
+def read_result(folder: Path) -> StageResult:
+    """What `finishing` wrote.
+
+    Raises:
+        CheckpointError: absent or unreadable.
+    """
+    try:
+        text = json.loads((folder / RESULT).read_text())
+        modality = Modality(text["modality"]) if text["modality"] else None
+        return StageResult(**(text | {"stage": Stage(text["stage"]), "modality": modality}))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder}: no readable {RESULT}; run the train step again") from error
+
+
+def read_history(folder: Path) -> list[dict[str, float | None]]:
+    """Per epoch: epoch, train_loss, val_loss, val_auroc, learning_rate; None where not measured."""
+    file = folder / HISTORY
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+@contextmanager
+def scratch(out_dir: Path) -> Iterator[Path]:
+    """A folder beside `out_dir` for what only this stage needs; gone afterwards."""
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out_dir.name}.scratch-", dir=out_dir.parent) as name:
+        yield Path(name)

@@ -1,0 +1,38 @@
+-- Laboratory rows of the mapped items, and traces of text answers of other items the published map selects.
+-- Grain:  one row per raw row that is kept; itemid null = a trace, of which only the ids are known.
+-- Reads:  raw_labevents, ehr_itemid, ehr_selected_itemid.
+-- Params: none.
+WITH mapped AS (
+    SELECT itemid
+    FROM ehr_itemid
+    WHERE source_table = 'labevents'
+),
+
+marked AS (
+    SELECT
+        subject_id,
+        hadm_id,
+        charttime,
+        itemid,
+        value,
+        valuenum,
+        itemid IN (SELECT m.itemid FROM mapped AS m) AS is_mapped
+    FROM raw_labevents
+)
+
+-- a trace costs next to nothing in a column store and decides how the published maximum compares
+SELECT
+    subject_id,
+    hadm_id,
+    CASE WHEN is_mapped THEN charttime END AS charttime,
+    CASE WHEN is_mapped THEN itemid END AS itemid,
+    CASE WHEN is_mapped THEN value END AS value,
+    CASE WHEN is_mapped THEN valuenum END AS valuenum
+FROM marked
+WHERE
+    is_mapped
+    OR (
+        itemid IN (SELECT s.itemid FROM ehr_selected_itemid AS s)
+        AND value IS NOT NULL
+        AND try_cast(value AS DOUBLE) IS NULL
+    )

@@ -1,0 +1,80 @@
+-- Recorded values of the mapped items as numbers in the channel's unit, or as known answers.
+-- Grain:  one row per staged row with an itemid; value and value_text null = not readable.
+-- Reads:  stg_chartevents, stg_labevents, ehr_itemid, ehr_variable, stg_ehr_conversion, stg_extraction_rule.
+-- Params: none.
+WITH recorded AS (
+    SELECT
+        'chartevents' AS source,
+        subject_id,
+        hadm_id,
+        stay_id,
+        charttime,
+        itemid,
+        value,
+        valuenum
+    FROM stg_chartevents
+    WHERE itemid IS NOT NULL
+    UNION ALL
+    -- laboratory results know their admission only
+    SELECT
+        'labevents' AS source,
+        subject_id,
+        hadm_id,
+        NULL AS stay_id,
+        charttime,
+        itemid,
+        value,
+        valuenum
+    FROM stg_labevents
+    WHERE itemid IS NOT NULL
+),
+
+readable AS (
+    SELECT
+        e.source,
+        e.subject_id,
+        e.hadm_id,
+        e.stay_id,
+        e.charttime,
+        e.itemid,
+        v.variable,
+        e.value IS NOT NULL OR (r.falls_back_on_valuenum AND e.valuenum IS NOT NULL) AS has_value,
+        CASE
+            WHEN v.parse != 'answer' THEN NULL
+            WHEN list_contains(string_split(v.possible_values, '|'), e.value) THEN e.value
+        END AS answer,
+        CASE
+            WHEN v.parse = 'answer' THEN NULL
+            WHEN v.parse = 'digits' AND NOT regexp_full_match(e.value, '\d+(\.\d*)?|\.\d+') THEN NULL
+            WHEN v.parse IN ('first_of_pair', 'second_of_pair') AND regexp_full_match(e.value, '\d+/\d+')
+                THEN split_part(e.value, '/', if(v.parse = 'first_of_pair', 1, 2))
+            WHEN regexp_full_match(e.value, '\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*') THEN e.value
+        END AS number_text,
+        coalesce(
+            try_cast(trim(number_text) AS DOUBLE),
+            CASE WHEN r.falls_back_on_valuenum AND v.parse != 'answer' THEN e.valuenum END
+        ) AS number
+    FROM recorded AS e
+    INNER JOIN ehr_itemid AS i ON e.itemid = i.itemid AND e.source = i.source_table
+    INNER JOIN ehr_variable AS v ON i.variable = v.variable
+    CROSS JOIN stg_extraction_rule AS r
+)
+
+SELECT
+    n.source,
+    n.subject_id,
+    n.hadm_id,
+    n.stay_id,
+    n.charttime,
+    n.variable,
+    n.has_value,
+    coalesce(n.answer, n.number_text) AS value_text,
+    coalesce((n.number - c.subtract) * c.multiply / c.divide, n.number) AS value
+FROM readable AS n
+-- the ranges of one item exclude each other: at most one row
+LEFT JOIN stg_ehr_conversion AS c
+    ON
+        n.itemid = c.itemid
+        AND n.number >= coalesce(c.at_least, n.number)
+        AND (c.above IS NULL OR n.number > c.above)
+        AND n.number <= coalesce(c.at_most, n.number)

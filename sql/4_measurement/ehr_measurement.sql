@@ -1,0 +1,56 @@
+-- Values of the cohort's patients with the stay they count for, or the first reason why they do not count.
+-- Grain:  one row per row of ehr_value whose subject is in the cohort (more where admissions overlap).
+-- Reads:  ehr_value, stay, ehr_variable, stg_extraction_rule.
+-- Params: none.
+WITH patient AS (
+    SELECT DISTINCT subject_id
+    FROM stay
+),
+
+placed AS (
+    SELECT
+        e.source,
+        e.subject_id,
+        coalesce(e.hadm_id, a.hadm_id) AS hadm_id,
+        e.stay_id,
+        e.charttime,
+        e.variable,
+        e.has_value,
+        e.value,
+        e.value_text
+    FROM ehr_value AS e
+    INNER JOIN patient AS p ON e.subject_id = p.subject_id
+    CROSS JOIN stg_extraction_rule AS r
+    -- as many rows as admissions of the cohort contain the time: nearly always one
+    LEFT JOIN stay AS a
+        ON
+            e.subject_id = a.subject_id
+            AND e.hadm_id IS NULL
+            AND r.recovers_hadm_id
+            AND e.charttime BETWEEN a.admittime AND a.dischtime
+)
+
+SELECT
+    e.source,
+    e.subject_id,
+    s.stay_id,
+    e.charttime,
+    e.variable,
+    e.value,
+    e.value_text,
+    CASE
+        WHEN e.hadm_id IS NULL THEN 'admission unknown'
+        WHEN s.stay_id IS NULL THEN 'admission outside the cohort'
+        -- a row without stay_id belongs to the one stay of its admission
+        WHEN e.stay_id != s.stay_id THEN 'other stay of the admission'
+        WHEN NOT e.has_value THEN 'value missing'
+        WHEN e.charttime IS NULL THEN 'time missing'
+        WHEN CASE WHEN v.is_categorical THEN e.value_text IS NULL ELSE e.value IS NULL END
+            THEN 'value not readable'
+        WHEN r.applies_limits AND (e.value < v.plausible_low OR e.value > v.plausible_high)
+            THEN 'value not plausible'
+    END AS drop_reason
+FROM placed AS e
+INNER JOIN ehr_variable AS v ON e.variable = v.variable
+CROSS JOIN stg_extraction_rule AS r
+LEFT JOIN stay AS s ON e.subject_id = s.subject_id AND e.hadm_id = s.hadm_id

@@ -1,0 +1,27 @@
+-- Subjects with a text answer among the rows that count for the cohort, in any selected item.
+-- Grain:  one row per subject_id.
+-- Reads:  stg_chartevents, stg_labevents, stay.
+-- Params: none.
+WITH answer AS (
+    SELECT DISTINCT
+        subject_id,
+        hadm_id,
+        stay_id
+    FROM stg_chartevents
+    WHERE itemid IS NULL OR (value IS NOT NULL AND try_cast(value AS DOUBLE) IS NULL)
+    UNION
+    SELECT DISTINCT
+        subject_id,
+        hadm_id,
+        NULL AS stay_id
+    FROM stg_labevents
+    WHERE itemid IS NULL OR (value IS NOT NULL AND try_cast(value AS DOUBLE) IS NULL)
+)
+
+SELECT DISTINCT a.subject_id
+FROM answer AS a
+INNER JOIN stay AS s
+    ON
+        a.subject_id = s.subject_id
+        AND a.hadm_id = s.hadm_id
+        AND coalesce(a.stay_id, s.stay_id) = s.stay_id

@@ -1,0 +1,70 @@
+-- What was measured during the window: one value per stay, time and channel, the largest of those recorded.
+-- Grain:  one row per stay_id, hours_after_intime and variable.
+-- Reads:  ehr_measurement, stay, text_subject, ehr_variable, stg_extraction_rule.
+-- Params: none.
+WITH cell AS (
+    SELECT
+        subject_id,
+        charttime,
+        variable,
+        max(value) AS largest_value,
+        max(value_text) AS last_text
+    FROM ehr_measurement
+    WHERE drop_reason IS NULL
+    GROUP BY subject_id, charttime, variable
+),
+
+measured_at AS (
+    SELECT DISTINCT
+        subject_id,
+        stay_id,
+        charttime
+    FROM ehr_measurement
+    WHERE drop_reason IS NULL
+),
+
+-- a time belongs to the stay of its measurements and to every stay of the subject that contains it
+seen AS (
+    SELECT
+        subject_id,
+        stay_id,
+        charttime
+    FROM measured_at
+    UNION
+    SELECT
+        m.subject_id,
+        s.stay_id,
+        m.charttime
+    FROM measured_at AS m
+    INNER JOIN stay AS s ON m.subject_id = s.subject_id AND m.charttime BETWEEN s.intime AND s.outtime
+),
+
+in_window AS (
+    SELECT
+        e.subject_id,
+        e.stay_id,
+        e.charttime,
+        date_diff('second', s.intime, e.charttime) / 60.0 / 60.0 AS hours_after_intime
+    FROM seen AS e
+    INNER JOIN stay AS s ON e.stay_id = s.stay_id
+    WHERE e.charttime BETWEEN s.window_start AND s.window_end
+)
+
+SELECT
+    w.stay_id,
+    w.hours_after_intime,
+    c.variable,
+    CASE
+        WHEN v.is_categorical THEN NULL
+        -- published: largest as text ('99' beats '101') unless all values of the subject are numbers
+        WHEN v.has_text_maximum AND t.subject_id IS NOT NULL AND NOT r.uses_numeric_maximum
+            THEN try_cast(trim(c.last_text) AS DOUBLE)
+        ELSE c.largest_value
+    END AS value,
+    CASE WHEN v.is_categorical THEN c.last_text END AS value_text
+FROM in_window AS w
+INNER JOIN cell AS c ON w.subject_id = c.subject_id AND w.charttime = c.charttime
+INNER JOIN ehr_variable AS v ON c.variable = v.variable
+LEFT JOIN text_subject AS t ON w.subject_id = t.subject_id
+CROSS JOIN stg_extraction_rule AS r
+ORDER BY w.stay_id, w.hours_after_intime, c.variable

@@ -1,0 +1,54 @@
+-- Radiology reports of the admission that fall into the window, in the order in which they are joined.
+-- Grain:  one row per stay_id and note_id.
+-- Reads:  stay, stg_radiology, stg_extraction_rule.
+-- Params: $uses_rr, false = no row.
+WITH report AS (
+    SELECT
+        s.stay_id,
+        n.note_id,
+        n.file_order,
+        n.charttime,
+        n.storetime,
+        date_diff('second', s.intime, n.charttime) / 3600.0 AS hours_after_intime,
+        n.text,
+        n.hadm_id IS NULL AS is_recovered,
+        r.orders_notes_by_time,
+        n.charttime BETWEEN s.window_start AND s.window_end AS is_in_window,
+        -- published: no limit of time where the whole stay is watched
+        s.is_whole_stay AND NOT r.always_limits_reports AS is_limitless,
+        NOT r.requires_stored_reports OR coalesce(n.storetime <= s.window_end, TRUE) AS is_known
+    FROM stay AS s
+    CROSS JOIN stg_extraction_rule AS r
+    -- one stay per admission in the cohort: a report belongs to at most one, or to two overlapping admissions
+    INNER JOIN stg_radiology AS n
+        ON
+            s.subject_id = n.subject_id
+            AND (
+                s.hadm_id = n.hadm_id
+                OR (
+                    r.recovers_hadm_id
+                    AND n.hadm_id IS NULL
+                    AND n.charttime BETWEEN s.admittime AND s.dischtime
+                )
+            )
+    WHERE $uses_rr AND n.text IS NOT NULL
+)
+
+SELECT
+    stay_id,
+    note_id,
+    row_number() OVER (
+        PARTITION BY stay_id
+        ORDER BY CASE WHEN orders_notes_by_time THEN charttime END, file_order
+    ) - 1 AS note_order,
+    charttime,
+    storetime,
+    hours_after_intime,
+    text,
+    concat(
+        CASE WHEN is_recovered THEN 'admission by time' ELSE 'same admission' END,
+        CASE WHEN is_in_window THEN ', in the window' ELSE ', outside the window' END
+    ) AS reason
+FROM report
+WHERE (is_in_window OR is_limitless) AND is_known
+ORDER BY stay_id, note_order

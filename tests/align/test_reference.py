@@ -1,0 +1,59 @@
+"""The published tensors of the open demo, from its published time-series cells."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from medpatch.align.channel import read_channels
+from medpatch.align.ehr import EhrGrid, bin_events, encode_events, value_columns
+from medpatch.align.scaler import identity_scaler, published_scaler
+
+LAYOUT = read_channels()
+
+
+def bins_of(shared_dir: Path, stay_id: np.ndarray, end_hours: np.ndarray) -> EhrGrid:
+    cells = pl.read_parquet(shared_dir / "reference-demo" / "episodes_long.parquet")
+    is_text = pl.col("variable").is_in([c.name for c in LAYOUT.channels if c.is_categorical])
+    events = cells.filter(pl.col("stay_id").is_in(stay_id)).select(
+        "stay_id",
+        pl.col("hours").alias("hours_after_intime"),
+        "variable",
+        pl.when(is_text).then(None).otherwise(pl.col("value_num")).alias("value"),
+        pl.when(is_text).then(pl.col("value")).alias("value_text"),
+    )
+    return bin_events(encode_events(events, LAYOUT), stay_id, end_hours=end_hours, layout=LAYOUT, timestep_hours=1.0)
+
+
+def assert_published(grid: EhrGrid, raw: np.ndarray, scaled: np.ndarray, statistics: str) -> None:
+    names = LAYOUT.numeric_names
+    for scaler, expected in ((identity_scaler(names), raw), (published_scaler(names, statistics), scaled)):
+        found = np.hstack([value_columns(grid, LAYOUT, scaler=scaler), grid.observed])
+        np.testing.assert_allclose(found, expected.reshape(-1, 76), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize(("statistics", "key"), [("pheno", "x"), ("ihm", "x_ihm_norm")])
+def test_mortality_tensors_of_the_demo_equal_the_published_ones(shared_dir: Path, statistics: str, key: str) -> None:
+    expected = np.load(shared_dir / "reference-demo" / "tensors_ihm.npz")
+    order = np.argsort(expected["stay_ids"])
+    stay_id = expected["stay_ids"][order]
+    grid = bins_of(shared_dir, stay_id, np.full(len(stay_id), 48.0))
+    assert_published(grid, expected["x_raw"][order], expected[key][order], statistics)
+
+
+@pytest.mark.parametrize(("statistics", "key"), [("pheno", "x"), ("ihm", "x_ihm_norm")])
+def test_phenotyping_tensors_of_the_demo_equal_the_published_ones(shared_dir: Path, statistics: str, key: str) -> None:
+    expected = np.load(shared_dir / "reference-demo" / "tensors_pheno.npz")
+    ends = pl.read_parquet(shared_dir / "reference-demo" / "pheno_labels.parquet").sort("stay_id")
+    order = np.argsort(expected["stay_ids"])
+    first = np.cumsum(expected["lengths"]) - expected["lengths"]
+    rows = np.concatenate([np.arange(first[i], first[i] + expected["lengths"][i]) for i in order])
+    grid = bins_of(shared_dir, ends["stay_id"].to_numpy(), ends["period_length"].to_numpy())
+    np.testing.assert_array_equal(np.diff(grid.offset), expected["lengths"][order])
+    assert_published(grid, expected["x_raw"][rows], expected[key][rows], statistics)
+
+
+def test_the_76_columns_have_the_published_names_and_order(shared_dir: Path) -> None:
+    expected = pl.read_csv(shared_dir / "facts" / "columns76.csv")["name"].to_list()
+    assert list(LAYOUT.column_names) == expected

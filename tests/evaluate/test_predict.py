@@ -1,0 +1,200 @@
+"""From trained weights and shards to a whole prediction table; the head is chosen without the test split."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from align.warehouse import HEART_RATE, write_image, write_warehouse
+
+from medpatch.align.shard import write_shards
+from medpatch.config.cohort import CohortConfig
+from medpatch.config.error import CheckpointError, ContractError
+from medpatch.config.modality import ModalityConfig, Scaling
+from medpatch.config.model import TINY, EncoderConfig, ModelConfig
+from medpatch.config.name import Modality, Split, Task
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Head, TrainConfig
+from medpatch.contract.artifact import fingerprint, writing
+from medpatch.data.spec import tensor_spec
+from medpatch.evaluate.forward import SplitLogits
+from medpatch.evaluate.predict import choose_head, predict_all
+from medpatch.evaluate.prediction import SplitPrediction, read_predictions
+from medpatch.model.build import build_early, build_medpatch, build_scorer, build_unimodal
+from medpatch.model.checkpoint import save
+from medpatch.model.spec import InputSpec
+
+MODALITIES = (Modality.EHR, Modality.CXR, Modality.RR)
+STAYS = {s: "test" if s % 3 == 0 else "val" if s % 3 == 1 else "train" for s in range(30)}
+WITH_CXR = {s: f"{s}.png" for s in STAYS if s % 4 < 2}
+CONFIG = PipelineConfig(
+    cohort=CohortConfig(task=Task.IN_HOSPITAL_MORTALITY, window_hours=4),
+    modality=ModalityConfig(
+        modalities=MODALITIES,
+        scaling=Scaling.TRAIN,
+        image_size_px=16,
+        note_tokenizer=TINY,
+        note_chunk_tokens=8,
+        shard_stays=4,
+    ),
+    model=ModelConfig(encoder=EncoderConfig(ehr_width=8, cxr_name=TINY, note_name=TINY, width=8)),
+    train=TrainConfig(device="cpu"),
+)
+
+
+@pytest.fixture(scope="module")
+def tensor_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("predict")
+    for stay, name in WITH_CXR.items():
+        write_image(folder / "cxr" / name, stay)
+    write_warehouse(
+        folder / "mart",
+        STAYS,
+        hours=4.0,
+        events=[(s, 1.0, HEART_RATE, 60.0 + s) for s in STAYS],
+        images=WITH_CXR,
+        rr=[(s, 0, "clear lungs") for s in STAYS],
+        positive=[s for s in STAYS if s % 5 == 0],
+    )
+    write_shards(folder / "mart", folder / "cxr", CONFIG, folder / "tensor", inputs="made-up")
+    return folder / "tensor"
+
+
+@pytest.fixture(scope="module")
+def checkpoint_dir(tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained weights, saved the way training saves them."""
+    folder, facts = tmp_path_factory.mktemp("checkpoint"), tensor_spec(tensor_dir)
+    spec = InputSpec(
+        modalities=facts.modalities,
+        label_names=facts.label_names,
+        prevalence=facts.prevalence,
+        image_size_px=facts.image_size_px,
+        vocabulary_size=facts.vocabulary_size,
+        note_chunk_tokens=facts.note_chunk_tokens,
+    )
+    torch.manual_seed(0)
+    unimodal = {m: build_unimodal(CONFIG.model, spec, modality=m) for m in spec.modalities}
+    scorer = {m: build_scorer(CONFIG.model, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
+    networks = {
+        "fusion": ("medpatch", build_medpatch(CONFIG.model, spec, unimodal=unimodal, scorer=scorer)),
+        "early": ("early", build_early(CONFIG.model, spec, unimodal=unimodal)),
+        **{f"unimodal-{m}": ("unimodal", u) for m, u in unimodal.items()},
+    }
+    for name, (kind, network) in networks.items():
+        with writing(folder / name, inputs="made-up") as aside:
+            save(aside, network, kind=kind, model=CONFIG.model, spec=spec, data=fingerprint(tensor_dir))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def test_split(checkpoint_dir: Path, tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> SplitPrediction:
+    target = tmp_path_factory.mktemp("prediction") / "4_prediction"
+    path = predict_all(checkpoint_dir, tensor_dir, CONFIG, target, inputs="made-up")
+    return read_predictions(path, Split.TEST, label_names=CONFIG.labels)
+
+
+def test_every_model_predicts_every_test_stay(test_split: SplitPrediction) -> None:
+    assert test_split.stay_id.tolist() == [s for s, split in STAYS.items() if split == "test"]
+    assert set(test_split.models) == {
+        "medpatch", "medpatch_high", "medpatch_low", "late", "early", "unimodal_ehr", "unimodal_cxr", "unimodal_rr",
+    }  # fmt: skip
+
+
+def test_unimodal_model_says_the_train_prevalence_where_it_has_no_input(
+    test_split: SplitPrediction, tensor_dir: Path
+) -> None:
+    found = test_split.models["unimodal_cxr"]
+    assert found.is_available.tolist() == [s in WITH_CXR for s in test_split.stay_id]
+    np.testing.assert_allclose(found.probability[~found.is_available], tensor_spec(tensor_dir).prevalence[0])
+
+
+def test_late_fusion_is_the_mean_of_the_models_that_have_input(test_split: SplitPrediction) -> None:
+    """Deviates from the published late fusion, which also averages over absent modalities."""
+    singles = [test_split.models[f"unimodal_{m}"] for m in MODALITIES]
+    logit = np.array([m.logit for m in singles])
+    there = np.array([m.is_available for m in singles])[:, :, None]
+    expected = (logit * there).sum(axis=0) / there.sum(axis=0)
+    np.testing.assert_allclose(test_split.models["late"].logit, expected, atol=1e-9)
+
+
+def test_probability_is_the_sigmoid_of_the_logit(test_split: SplitPrediction) -> None:
+    for found in test_split.models.values():
+        np.testing.assert_allclose(found.probability, 1 / (1 + np.exp(-found.logit)), atol=1e-12)
+
+
+def test_high_head_is_reported_when_the_configuration_says_so(
+    checkpoint_dir: Path, tensor_dir: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"head": Head.HIGH})})
+    path = predict_all(checkpoint_dir, tensor_dir, config, tmp_path / "out", inputs="made-up")
+    models = read_predictions(path, Split.TEST, label_names=config.labels).models
+    np.testing.assert_array_equal(models["medpatch"].logit, models["medpatch_high"].logit)
+    assert "medpatch_late" in models
+    assert json.loads((path.parent / "head.json").read_text()) == {"head": "high", "chosen_by": "configuration"}
+
+
+def test_batch_size_changes_nothing(
+    test_split: SplitPrediction, checkpoint_dir: Path, tensor_dir: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"batch_size": 3})})
+    path = predict_all(checkpoint_dir, tensor_dir, config, tmp_path / "out", inputs="made-up")
+    again = read_predictions(path, Split.TEST, label_names=config.labels)
+    for model, found in test_split.models.items():
+        np.testing.assert_allclose(again.models[model].logit, found.logit, atol=1e-5)
+
+
+def test_progress_ends_at_its_total(checkpoint_dir: Path, tensor_dir: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    predict_all(
+        checkpoint_dir, tensor_dir, CONFIG, tmp_path / "out", inputs="x", progress=lambda *step: seen.append(step)
+    )
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_folder_without_medpatch_is_refused_and_nothing_is_written(tensor_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="no checkpoint, no MedPatch"):
+        predict_all(tmp_path / "empty", tensor_dir, CONFIG, tmp_path / "out", inputs="x")
+    assert not (tmp_path / "out").exists()
+
+
+def test_checkpoint_of_other_tensors_is_refused(checkpoint_dir: Path, tmp_path: Path, tensor_dir: Path) -> None:
+    other = tmp_path / "tensor"
+    write_warehouse(tmp_path / "mart", STAYS, hours=4.0, events=[(s, 1.0, HEART_RATE, 60.0) for s in STAYS])
+    write_shards(tmp_path / "mart", tmp_path, CONFIG, other, inputs="other")
+    with pytest.raises(CheckpointError, match="trained on tensors"):
+        predict_all(checkpoint_dir, other, CONFIG, tmp_path / "out", inputs="x")
+
+
+def test_empty_test_split_is_refused(checkpoint_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stays = {s: split for s, split in STAYS.items() if split != "test"}
+    write_warehouse(tmp_path / "mart", stays, hours=4.0, events=[(s, 1.0, HEART_RATE, 60.0) for s in stays])
+    write_shards(tmp_path / "mart", tmp_path, CONFIG, tmp_path / "tensor", inputs="other")
+    monkeypatch.setattr("medpatch.evaluate.predict.load_zoo", lambda *_, **__: _Zoo())
+    with pytest.raises(ContractError, match="the test split has no stay"):
+        predict_all(checkpoint_dir, tmp_path / "tensor", CONFIG, tmp_path / "out", inputs="x")
+
+
+class _Zoo:
+    label_names = CONFIG.labels
+
+
+def val_logits(**skill: float) -> SplitLogits:
+    random = np.random.default_rng(0)
+    label = (random.random((300, 1)) < 0.3).astype(np.int8)
+    logit = {f"medpatch_{head}": random.normal(size=label.shape) + s * label for head, s in skill.items()}
+    return SplitLogits(np.arange(300), np.arange(300), label, logit, dict.fromkeys(logit, np.ones(300, bool)))
+
+
+def test_validation_chooses_the_best_head_only_when_asked() -> None:
+    val = val_logits(late=0.5, high=3.0, low=1.0)
+    assert choose_head(Head.VALIDATION, val) is Head.HIGH
+    assert choose_head(Head.LATE, val) is Head.LATE
+
+
+def test_head_cannot_be_chosen_on_one_class_so_late_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    val = val_logits(late=0.5, high=3.0, low=1.0)
+    val.label[:] = 0
+    assert choose_head(Head.VALIDATION, val) is Head.LATE
+    assert "late head is reported" in caplog.text

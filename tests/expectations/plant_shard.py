@@ -1,0 +1,23 @@
+"""One bad cell per expectation: the content of the shards against their manifest."""
+
+from .plant import Case, both, cases, put
+from .world_shard import COLUMN_OF_DIASTOLIC, SIDE, STEPS, cell
+
+INFINITE = float("inf")
+
+CASES: list[Case] = cases(
+    "stay_shard",
+    {
+        "stay_is_where_it_is_listed": put("listed", stay_id=999),
+        "presence_is_as_listed": put("listed", has_dn=True),
+        "label_length_is_as_listed": put("record", label=[0, 1]),
+        "every_label_is_zero_or_one": put("record", label=[None]),
+        "steps_are_as_listed": put("listed", ehr_steps=STEPS + 1),
+        "every_cell_is_finite": both(*(cell(step, COLUMN_OF_DIASTOLIC, INFINITE) for step in range(STEPS))),
+        "what_was_not_measured_is_carried_forward": cell(1, COLUMN_OF_DIASTOLIC, 0.75),
+        "every_category_is_lit_once": both(*(cell(step, 1, 1.0) for step in range(STEPS))),
+        "observed_share_is_as_listed": put("listed", ehr_observed_share=0.5),
+        "image_has_all_its_pixels": put("record", cxr=bytes(SIDE * SIDE - 1)),
+        "token_counts_are_as_listed": put("listed", rr_tokens=6),
+    },
+)

@@ -1,0 +1,72 @@
+"""Batches and small networks made by hand."""
+
+import torch
+from torch import Tensor
+
+from medpatch.config.model import TINY, EncoderConfig, FusionConfig, ModelConfig
+from medpatch.config.name import Modality
+from medpatch.contract.batch import Batch
+from medpatch.model.build import build_medpatch, build_scorer, build_unimodal
+from medpatch.model.medpatch import MedPatch
+from medpatch.model.spec import InputSpec
+
+
+def make_spec(modalities: tuple[Modality, ...] = tuple(Modality), labels: int = 3) -> InputSpec:
+    """Facts about made-up tensors."""
+    return InputSpec(
+        modalities=modalities,
+        label_names=tuple(f"label {k}" for k in range(labels)),
+        prevalence=tuple(0.1 + 0.1 * k for k in range(labels)),
+        image_size_px=16,
+        vocabulary_size=50,
+        note_chunk_tokens=8,
+    )
+
+
+def make_config(**fusion: object) -> ModelConfig:
+    """A network of width 8 without any download."""
+    encoder = EncoderConfig(ehr_width=8, cxr_name=TINY, note_name=TINY, is_note_frozen=False, width=8)
+    return ModelConfig(encoder=encoder, fusion=FusionConfig(**fusion))
+
+
+def make_batch(
+    presence: Tensor, *, modalities: tuple[Modality, ...] = tuple(Modality), labels: int = 3, seed: int = 0
+) -> Batch:
+    """Random stays with this presence pattern (B, M); lengths differ, padding holds rubbish."""
+    g = torch.Generator().manual_seed(seed)
+    stays = presence.shape[0]
+    steps = torch.randint(1, 7, (stays, 1), generator=g)
+    words = torch.randint(1, 9, (stays, 2, 1), generator=g)
+    value, mask = {}, {}
+    for column, name in enumerate(modalities):
+        here = presence[:, column]
+        if name is Modality.EHR:
+            value[name] = torch.randn(stays, 6, 76, generator=g)
+            mask[name] = (torch.arange(6) < steps) & here[:, None]
+        elif name is Modality.CXR:
+            value[name] = torch.randint(0, 256, (stays, 16, 16), generator=g, dtype=torch.uint8)
+            mask[name] = here.clone()
+        else:
+            value[name] = torch.randint(0, 50, (stays, 2, 8), generator=g)
+            mask[name] = (torch.arange(8) < words) & here[:, None, None]
+    return Batch(
+        stay_id=torch.arange(stays),
+        subject_id=torch.arange(stays),
+        label=torch.randint(0, 2, (stays, labels), generator=g).float(),
+        presence=presence,
+        modalities=modalities,
+        value=value,
+        mask=mask,
+    )
+
+
+def make_medpatch(
+    config: ModelConfig | None = None, spec: InputSpec | None = None, *, seed: int = 0, threshold: float = 0.55
+) -> MedPatch:
+    """A freshly initialised network in eval mode."""
+    torch.manual_seed(seed)
+    spec = spec or make_spec()
+    config = config or make_config(threshold=threshold)
+    unimodal = {m: build_unimodal(config, spec, modality=m) for m in spec.modalities}
+    scorer = {m: build_scorer(config, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
+    return build_medpatch(config, spec, unimodal=unimodal, scorer=scorer).eval()
