@@ -1,15 +1,18 @@
 """A gate's outcome kept beside what it judged and shown in the Prefect page."""
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
 from medpatch.contract.artifact import is_current, writing
-from medpatch.validate.gate import GateResult
+from medpatch.validate.gate import GateError, GateResult
 from medpatch.validate.report import to_json, to_markdown, write_validation_report
+
+logger = logging.getLogger(__name__)
 
 GATE_CODE = ("validate", "expectations")
 
@@ -17,14 +20,31 @@ GATE_CODE = ("validate", "expectations")
 def publish_gate(target: Path, *, judge: Callable[[], list[GateResult]], inputs: str, key: str) -> None:
     """Judge unless this very content passed before; write JSON, Markdown and a page; show the table.
 
+    The outcome of a failed gate is kept too, in a folder whose name ends in "_failed".
+
     Raises:
-        ContractError: a critical expectation failed.
+        GateError: a critical expectation failed.
     """
     if not is_current(target, inputs=inputs, packages=GATE_CODE):
-        results = judge()
-        with writing(target, inputs=inputs, packages=GATE_CODE) as aside:
-            (aside / "gate.json").write_text(json.dumps(to_json(results), indent=1))
-            (aside / "gate.md").write_text(to_markdown(results))
-            write_validation_report(results, aside / "gate.html")
+        try:
+            results = judge()
+        except GateError as error:
+            failed = target.with_name(f"{target.name}_failed")
+            _write(failed, error.results, inputs=inputs)
+            _show(failed, key=key)
+            logger.error("gate failed; every outcome is in %s", failed / "gate.html")
+            raise
+        _write(target, results, inputs=inputs)
+    _show(target, key=key)
+
+
+def _write(target: Path, results: Sequence[GateResult], *, inputs: str) -> None:
+    with writing(target, inputs=inputs, packages=GATE_CODE) as aside:
+        (aside / "gate.json").write_text(json.dumps(to_json(results), indent=1))
+        (aside / "gate.md").write_text(to_markdown(results))
+        write_validation_report(results, aside / "gate.html")
+
+
+def _show(target: Path, *, key: str) -> None:
     if FlowRunContext.get() is not None:
         create_markdown_artifact((target / "gate.md").read_text(), key=key)

@@ -34,7 +34,7 @@ TEXT_SUFFIXES = {
 }
 LONGEST_PYTHON, LONGEST_SQL = 250, 80
 LAYERS = ("1_staging", "2_eligibility", "3_cohort", "4_label", "5_modality", "6_mart")
-MACHINE_PATH = re.compile(r"(?<![\w.:/<>{}*-])/(?:home|root|work|Users|mnt|media|data|tmp|var|opt|srv)/[\w.]")
+MACHINE_PATH = re.compile(r"(?<![\w.:/<>{}*-])/(?:home|root|work|Users|tmp|var)/[\w.]")
 COMMENT_OR_TEXT = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
 
 

@@ -159,6 +159,7 @@ class _Scan(dict[str, int]):
         (NOTE_COLUMNS + "\n", 0),
         ('a,b\n1,"x\n""y"",\nz"\n2,w', 2),
         ("a,b\r\n1,x\r\n2,y\r\n", 2),
+        ('a,b\n1,"x\n\n\ny"\n\n2,w\n\n', 2),
     ],
 )
 def test_records_are_line_ends_outside_quotes(tmp_path: Path, text: str, records: int) -> None:
