@@ -3,7 +3,10 @@
 import csv
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,19 +25,32 @@ def read_header(file: Path) -> list[str]:
     """
     if file.stat().st_size == 0:
         raise RawDataError(f"{file}: the file is empty (0 bytes); download it again")
-    try:
+    with _named_errors(file):
         if file.suffix == ".parquet":
             return pq.read_schema(file).names
-        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+        with open_csv(file) as stream:
             line = stream.readline(LONGEST_HEADER)
-    except (EOFError, zlib.error) as error:
-        raise RawDataError(f"{file}: the gzip stream is truncated or damaged; download it again") from error
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RawDataError(f"{file}: not a readable {''.join(file.suffixes[-2:])} file; download it again") from error
     names = next(csv.reader([line.decode("utf-8-sig", errors="replace").strip()]), [])
     if not names:
         raise RawDataError(f"{file}: the first line is blank, expected column names; download it again")
     return names
+
+
+def has_text(file: Path, text: bytes) -> bool:
+    """True if a line of a small CSV holds the text; False for Parquet.
+
+    Raises:
+        RawDataError: the file is truncated.
+    """
+    if file.suffix == ".parquet":
+        return False
+    with _named_errors(file), open_csv(file) as stream:
+        return any(text in line for line in stream)
+
+
+def open_csv(file: Path) -> BinaryIO:
+    """A CSV or CSV.gz as bytes."""
+    return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
 
 
 def check_columns(file: Path, table: RawTable, found: list[str]) -> None:
@@ -50,3 +66,13 @@ def check_columns(file: Path, table: RawTable, found: list[str]) -> None:
             f"{file}: column {wanted} is absent; found {', '.join(found[:20])}; expected the columns of "
             "MIMIC-IV 1.0 to 3.1, MIMIC-CXR-JPG 2.0.0, MIMIC-IV-Note 2.2: compare with the release you downloaded"
         )
+
+
+@contextmanager
+def _named_errors(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error) as error:
+        raise RawDataError(f"{file}: the gzip stream is truncated or damaged; download it again") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RawDataError(f"{file}: not a readable {''.join(file.suffixes[-2:])} file; download it again") from error

@@ -1,9 +1,10 @@
 """An independent count of the records of a CSV file, to check that a parser kept them all."""
 
-import gzip
 from pathlib import Path
 
 import numpy as np
+
+from medpatch.extract.header import open_csv
 
 CHUNK_BYTES = 4 * 2**20
 _QUOTE, _NEWLINE = ord('"'), ord("\n")
@@ -12,7 +13,7 @@ _QUOTE, _NEWLINE = ord('"'), ord("\n")
 def count_records(file: Path) -> int:
     """Records below the header: line ends outside quotes that do not follow another one (a blank line)."""
     records, is_open, last = -1, 0, 0
-    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+    with open_csv(file) as stream:
         while chunk := stream.read(CHUNK_BYTES):
             data = np.frombuffer(chunk, dtype=np.uint8)
             # 1 where a quoted text is open; a doubled quote closes and opens it again

@@ -11,11 +11,13 @@ from typing import Any
 from medpatch.config.base import digest_of
 from medpatch.config.error import RawDataError
 from medpatch.config.name import Modality
-from medpatch.extract.header import check_columns, read_header
+from medpatch.extract.header import check_columns, has_text, read_header
 from medpatch.extract.raw_table import RAW_TABLES, RawTable
 
 SUFFIXES = (".parquet", ".csv.gz", ".csv")
 MADE_UP = "MADE_UP.json"
+YEARS_SINCE_3 = b"2020 - 2022"
+"""anchor_year_group that release 3.0 added; its columns are those of 2.2."""
 WHOLE_HASH_BYTES = 256 * 2**20
 EDGE_BYTES = 2**20
 _FOLDERS = {
@@ -35,7 +37,7 @@ class RawSource:
         ehr_dir: folder with hosp/ and icu/ (and core/ in release 1.0).
         cxr_dir: MIMIC-CXR-JPG folder, with files/ and the metadata table; None = absent.
         note_dir: folder with radiology and discharge tables; None = absent.
-        release: of MIMIC-IV, such as "2.2": from the folder's name, else the oldest that fits the columns.
+        release: of MIMIC-IV, such as "2.2": from the folder's name, else told from columns and years.
         made_up: content of MADE_UP.json, or None for data that do not say they are made up.
     """
 
@@ -167,7 +169,10 @@ def _release(ehr_dir: Path, headers: dict[str, list[str]]) -> str:
             return folder.name
     if "race" not in headers["admissions"]:
         return "1.0"
-    return "2.2" if "admit_provider_id" in headers["admissions"] else "2.0"
+    if "admit_provider_id" not in headers["admissions"]:
+        return "2.0"
+    patients = table_file(ehr_dir, RAW_TABLES["patients"])
+    return "3.1" if patients is not None and has_text(patients, YEARS_SINCE_3) else "2.2"
 
 
 def _describe(file: Path) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from medpatch.config.error import ConfigError
 from medpatch.config.model import TINY, Compat, Fuser, FusionConfig, ModelConfig
 from medpatch.config.name import Modality
 from medpatch.contract.tensor import EHR_COLUMNS
-from medpatch.model.backbone import load_backbone, restore_backbone, tiny_bert, tiny_vit
+from medpatch.model.backbone import load_backbone, restore_backbone
 from medpatch.model.baseline.early import Early
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.encoder_cxr import CxrEncoder
@@ -22,6 +22,7 @@ from medpatch.model.joint import ClasswiseJoint, PublishedJoint, SequenceJoint
 from medpatch.model.medpatch import MedPatch
 from medpatch.model.missingness import Missingness
 from medpatch.model.spec import InputSpec
+from medpatch.model.tiny import TinyNote, TinyNoteShape, tiny_vit
 from medpatch.model.unimodal import Unimodal
 
 Description = Mapping[str, Any]
@@ -145,7 +146,7 @@ def _build_note(config: ModelConfig, spec: InputSpec, backbone: Description | No
     if backbone is not None:
         body = restore_backbone(backbone)
     elif config.encoder.note_name == TINY:
-        body = tiny_bert(spec.vocabulary_size, spec.note_chunk_tokens)
+        body = TinyNote(TinyNoteShape(max(spec.vocabulary_size, 1), spec.note_chunk_tokens))
     else:
         body = load_backbone(config.encoder.note_name)
     longest, known = body.config.max_position_embeddings, body.config.vocab_size

@@ -3,6 +3,7 @@
 `train` writes these folders through `contract.artifact.writing`; this module fills and reads them.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, load_model, save_file, save_model
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from medpatch.config.base import digest_of
 from medpatch.config.error import CheckpointError
@@ -66,7 +67,7 @@ def save(folder: Path, network: nn.Module, *, kind: str, model: ModelConfig, spe
     """
     encoder = _encoders(network)
     body = {m: describe_backbone(e.backbone) for m, e in encoder.items() if hasattr(e, "backbone")}
-    save_model(network, str(folder / WEIGHTS))  # a note encoder shared by rr and dn is stored once
+    _write_weights(folder / WEIGHTS, network.state_dict())
     _describe(folder, kind=kind, model=model, spec=spec, data=data, modalities=tuple(encoder), backbone=body)
 
 
@@ -174,10 +175,28 @@ def _encoders(network: nn.Module) -> dict[Modality, nn.Module]:
 
 def _restore(network: nn.Module, folder: Path) -> nn.Module:
     try:
-        load_model(network, str(folder / WEIGHTS), strict=True)
+        network.load_state_dict(_read_weights(folder / WEIGHTS))
     except (OSError, RuntimeError, SafetensorError) as error:
         raise _broken(folder, error) from error
     return network
+
+
+def _write_weights(file: Path, state: Mapping[str, Tensor]) -> None:
+    """Equal tensors are stored once: rr and dn may carry the same frozen text encoder."""
+    first: dict[tuple[object, ...], str] = {}
+    same = {}
+    for name, value in state.items():
+        content = hashlib.sha256(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
+        same[name] = first.setdefault((content.digest(), value.shape, value.dtype), name)
+    kept = {name: state[name].contiguous() for name in first.values()}
+    save_file(kept, file, metadata={name: of for name, of in same.items() if name != of})
+
+
+def _read_weights(file: Path) -> dict[str, Tensor]:
+    state = load_file(file)
+    with safe_open(file, framework="pt") as opened:
+        same = opened.metadata() or {}
+    return state | {name: state[of] for name, of in same.items()}
 
 
 def _broken(folder: Path, error: Exception) -> CheckpointError:

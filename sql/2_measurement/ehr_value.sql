@@ -51,7 +51,7 @@ readable AS (
             WHEN regexp_full_match(e.value, '\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*') THEN e.value
         END AS number_text,
         coalesce(
-            try_cast(trim(number_text) AS DOUBLE),
+            try_cast(number_text AS DOUBLE),
             CASE WHEN r.falls_back_on_valuenum AND v.parse != 'answer' THEN e.valuenum END
         ) AS number
     FROM recorded AS e

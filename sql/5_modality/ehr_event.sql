@@ -58,7 +58,7 @@ SELECT
         WHEN v.is_categorical THEN NULL
         -- published: largest as text ('99' beats '101') unless all values of the subject are numbers
         WHEN v.has_text_maximum AND t.subject_id IS NOT NULL AND NOT r.uses_numeric_maximum
-            THEN try_cast(trim(c.last_text) AS DOUBLE)
+            THEN try_cast(c.last_text AS DOUBLE)
         ELSE c.largest_value
     END AS value,
     CASE WHEN v.is_categorical THEN c.last_text END AS value_text

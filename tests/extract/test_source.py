@@ -60,6 +60,20 @@ def test_release_one_keeps_patients_in_core_and_says_ethnicity(tmp_path: Path) -
     assert find_raw(tmp_path).release == "1.0"
 
 
+@pytest.mark.parametrize(
+    ("table", "old", "new", "release"),
+    [
+        ("hosp/admissions", "admit_provider_id", "provider", "2.0"),
+        ("hosp/patients", "2008 - 2010", "2008 - 2010", "2.2"),
+        ("hosp/patients", "2008 - 2010", "2020 - 2022", "3.1"),
+    ],
+)
+def test_release_is_told_from_columns_and_years(tmp_path: Path, table: str, old: str, new: str, release: str) -> None:
+    write_ehr(tmp_path, {table: EHR[table].replace(old, new)})
+
+    assert find_raw(tmp_path).release == release
+
+
 def test_plain_csv_and_parquet_are_accepted(tmp_path: Path) -> None:
     write_ehr(tmp_path, {"icu/icustays": None, "icu/chartevents": None})
     (tmp_path / "icu").mkdir(exist_ok=True)

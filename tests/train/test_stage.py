@@ -88,7 +88,9 @@ def test_unimodal_stage_overfits_eight_stays(eight, tmp_path, modality):
 
 
 def test_fusion_stage_overfits_eight_stays(eight, tmp_path):
-    eight.config = make_config(unimodal_epochs=8, confidence_epochs=8, fusion_epochs=120, patience_epochs=120, calibration_share=0.001)
+    eight.config = make_config(
+        unimodal_epochs=8, confidence_epochs=8, fusion_epochs=120, patience_epochs=120, calibration_share=0.001
+    )
     folder = _all(eight, tmp_path)
     batch = eight.splits[Split.TRAIN]
     with torch.no_grad():

@@ -1,0 +1,135 @@
+"""Checkpoints: the same logits after reloading, and refusals that say why."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from medpatch.config.error import CheckpointError
+from medpatch.config.model import EncoderConfig, ModelConfig
+from medpatch.config.name import Modality
+from medpatch.model.build import build_early, build_medpatch, build_scorer, build_unimodal
+from medpatch.model.checkpoint import (
+    DESCRIPTION,
+    WEIGHTS,
+    load_early,
+    load_medpatch,
+    load_scorer,
+    load_unimodal,
+    read,
+    save,
+    save_scorer,
+)
+from model.factory import make_config, make_medpatch, make_spec
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A saved MedPatch."""
+    save(tmp_path, make_medpatch(), kind="medpatch", model=make_config(threshold=0.55), spec=make_spec(), data="a")
+    return tmp_path
+
+
+@torch.no_grad()
+def test_reloaded_network_gives_the_same_logits(folder, batch):
+    expected, found = make_medpatch()(batch), load_medpatch(folder, data="a")(batch)
+    torch.testing.assert_close(found.late, expected.late)
+    torch.testing.assert_close(found.high, expected.high)
+
+
+def test_loaded_network_is_in_eval_mode(folder):
+    assert not any(module.training for module in load_medpatch(folder).modules())
+
+
+def test_checkpoint_of_other_data_is_refused(folder):
+    with pytest.raises(CheckpointError, match="trained on tensors a, asked to work on b"):
+        load_medpatch(folder, data="b")
+
+
+def test_checkpoint_of_another_contract_is_refused(folder):
+    text = json.loads((folder / DESCRIPTION).read_text())
+    (folder / DESCRIPTION).write_text(json.dumps(text | {"contract": "old"}))
+    with pytest.raises(CheckpointError, match="made for tensors of contract old"):
+        load_medpatch(folder)
+
+
+def test_checkpoint_of_another_kind_is_refused(folder):
+    with pytest.raises(CheckpointError, match="expected a checkpoint of kind 'early', found 'medpatch'"):
+        load_early(folder)
+
+
+def test_missing_folder_is_a_checkpoint_error(tmp_path):
+    with pytest.raises(CheckpointError, match=DESCRIPTION):
+        load_medpatch(tmp_path / "none")
+
+
+def test_missing_weight_is_refused(folder):
+    weights = load_file(folder / WEIGHTS)
+    weights.popitem()
+    save_file(weights, folder / WEIGHTS)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_medpatch(folder)
+
+
+def test_truncated_weights_are_refused(folder):
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_medpatch(folder)
+
+
+def test_description_names_labels_and_modalities(folder):
+    found = read(folder)
+    assert found.spec.label_names == ("label 0", "label 1", "label 2")
+    assert found.modalities == tuple(Modality)
+
+
+def test_pretrained_encoder_is_restored_without_its_folder(tmp_path):
+    body = transformers.BertConfig(
+        vocab_size=60, hidden_size=24, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    transformers.BertModel(body).save_pretrained(tmp_path / "bert")
+    config = ModelConfig(encoder=EncoderConfig(width=8, note_name=str(tmp_path / "bert")))
+    network = build_unimodal(config, make_spec(), modality=Modality.RR)
+    out = tmp_path / "out"
+    out.mkdir()
+    save(out, network, kind="unimodal", model=config, spec=make_spec(), data="a")
+    (tmp_path / "bert").rename(tmp_path / "gone")
+    again = load_unimodal(out)
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name]), name
+
+
+def test_note_encoder_shared_by_two_modalities_is_stored_once_and_restored(tmp_path):
+    config, spec = make_config(), make_spec((Modality.RR, Modality.DN))
+    unimodal = {m: build_unimodal(config, spec, modality=m) for m in spec.modalities}
+    unimodal[Modality.DN].encoder = unimodal[Modality.RR].encoder
+    scorer = {m: build_scorer(config, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
+    network = build_medpatch(config, spec, unimodal=unimodal, scorer=scorer)
+    save(tmp_path, network, kind="medpatch", model=config, spec=spec, data="a")
+    again = load_medpatch(tmp_path)
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name]), name
+
+
+def test_scorer_keeps_temperature_and_threshold(tmp_path):
+    config, spec = make_config(), make_spec()
+    scorer = build_scorer(config, spec, modality=Modality.EHR, width=8)
+    scorer.temperature.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    scorer.threshold.copy_(torch.tensor([0.6, 0.7, 0.8]))
+    save_scorer(tmp_path, scorer, modality=Modality.EHR, model=config, spec=spec, data="a")
+    again = load_scorer(tmp_path, width=8, data="a")
+    tokens = torch.randn(2, 3, 8)
+    torch.testing.assert_close(again(tokens), scorer(tokens))
+    torch.testing.assert_close(again.threshold, scorer.threshold)
+
+
+@torch.no_grad()
+def test_early_rival_survives_a_round_trip(tmp_path, batch):
+    config, spec = make_config(), make_spec()
+    network = build_early(config, spec, unimodal={m: build_unimodal(config, spec, modality=m) for m in Modality}).eval()
+    save(tmp_path, network, kind="early", model=config, spec=spec, data="a")
+    torch.testing.assert_close(load_early(tmp_path)(batch), network(batch))

@@ -1,0 +1,65 @@
+"""Token confidence and its variants, with numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from medpatch.config.model import Score
+from medpatch.model.confidence import TokenScorer, score_against, token_confidence
+
+LN3 = math.log(3.0)
+
+
+def test_confidence_is_the_probability_of_the_likelier_answer():
+    logits = torch.tensor([[[LN3, -LN3, 0.0]]])
+    torch.testing.assert_close(token_confidence(logits, 1.0), torch.tensor([[[0.75, 0.75, 0.5]]]))
+
+
+def test_temperature_divides_the_logits_per_label():
+    logits = torch.tensor([[[2 * LN3, 2 * LN3]]])
+    confidence = token_confidence(logits, torch.tensor([2.0, 1.0]))
+    torch.testing.assert_close(confidence, torch.tensor([[[0.75, 0.9]]]))
+
+
+def test_temperature_per_position_uses_as_many_rows_as_there_are_tokens():
+    logits = torch.full((1, 2, 1), 2 * LN3)
+    confidence = token_confidence(logits, torch.tensor([[2.0], [1.0], [5.0]]))
+    torch.testing.assert_close(confidence.flatten(), torch.tensor([0.75, 0.9]))
+
+
+def test_temperature_that_fits_nothing_is_refused():
+    with pytest.raises(ValueError, match="do not fit"):
+        token_confidence(torch.zeros(1, 4, 2), torch.ones(3))
+
+
+def test_silent_token_scores_one_half_against_the_base_rate_but_looks_sure_as_published():
+    prior = torch.logit(torch.tensor([0.12]))
+    silent = prior.expand(1, 1, 1)
+    assert score_against(Score.PRIOR_SHIFTED, prior)(silent).item() == pytest.approx(0.5)
+    assert score_against(Score.CONFIDENCE, prior)(silent).item() == pytest.approx(0.88)
+
+
+def test_shifted_score_of_three_quarters_means_threefold_odds_in_either_direction():
+    prior = torch.logit(torch.tensor([0.12]))
+    both = (prior + torch.tensor([LN3, -LN3])).reshape(1, 2, 1)
+    torch.testing.assert_close(score_against(Score.PRIOR_SHIFTED, prior)(both), torch.full((1, 2, 1), 0.75))
+
+
+def test_certainty_is_zero_for_a_coin_flip_and_near_one_for_a_sure_answer():
+    score = score_against(Score.ENTROPY, torch.zeros(1))
+    values = score(torch.tensor([0.0, 30.0, -30.0]))
+    torch.testing.assert_close(values, torch.tensor([0.0, 1.0, 1.0]), atol=1e-6, rtol=0)
+
+
+def test_published_entropy_is_in_nats_and_large_where_the_model_is_unsure():
+    score = score_against(Score.ENTROPY, torch.zeros(1), in_nats=True)
+    torch.testing.assert_close(score(torch.tensor([0.0])), torch.tensor([math.log(2.0)]))
+
+
+def test_scorer_without_temperature_ignores_it():
+    scorer = TokenScorer(4, (0.2, 0.3), score=Score.CONFIDENCE, threshold=0.75, use_temperature=False)
+    tokens = torch.randn(1, 3, 4)
+    before = scorer(tokens)
+    scorer.temperature.fill_(7.0)
+    torch.testing.assert_close(scorer(tokens), before)

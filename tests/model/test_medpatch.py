@@ -1,0 +1,152 @@
+"""The whole network: what is absent or padding cannot move a logit, and any batch size works."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medpatch.config.error import ConfigError
+from medpatch.config.model import EncoderConfig, Fuser, FusionConfig, ModelConfig
+from medpatch.config.name import Modality
+from medpatch.contract.batch import Batch, FusionOutput
+from medpatch.model.build import build_early, build_unimodal
+from model.factory import make_batch, make_config, make_medpatch, make_spec
+
+EQUAL = {"atol": 1e-5, "rtol": 1e-5}
+NETWORK = {fuser: make_medpatch(make_config(fuser=fuser, high_share=None, threshold=0.55)) for fuser in Fuser}
+
+
+def heads(output: FusionOutput) -> torch.Tensor:
+    return torch.stack([output.high, output.low, output.late, output.missingness])
+
+
+def with_rubbish(batch: Batch, seed: int) -> Batch:
+    """Other content wherever the masks say that nothing is real."""
+    g = torch.Generator().manual_seed(seed)
+    value = {}
+    for name, old in batch.value.items():
+        if name is Modality.EHR:
+            new = torch.randn(old.shape, generator=g) * 1e3
+            new[0, -1] = float("nan")
+        else:
+            new = torch.randint(0, 50, old.shape, generator=g).to(old.dtype)
+        real = batch.mask[name].reshape(*batch.mask[name].shape, *[1] * (old.dim() - batch.mask[name].dim()))
+        value[name] = torch.where(real, old, new)
+    return replace(batch, value=value)
+
+
+def padded(batch: Batch) -> Batch:
+    """One more hour, chunk and word position, none of them real."""
+    value, mask = dict(batch.value), dict(batch.mask)
+    for name in (Modality.EHR, Modality.RR, Modality.DN):
+        pad_value = (0, 0, 0, 2) if name is Modality.EHR else (0, 0, 0, 1)
+        value[name] = torch.nn.functional.pad(value[name], pad_value, value=3)
+        mask[name] = torch.nn.functional.pad(mask[name], (0, 2) if name is Modality.EHR else (0, 0, 0, 1))
+    return replace(batch, value=value, mask=mask)
+
+
+def rows(batch: Batch, index: list[int]) -> Batch:
+    return Batch(
+        stay_id=batch.stay_id[index],
+        subject_id=batch.subject_id[index],
+        label=batch.label[index],
+        presence=batch.presence[index],
+        modalities=batch.modalities,
+        value={m: v[index] for m, v in batch.value.items()},
+        mask={m: v[index] for m, v in batch.mask.items()},
+    )
+
+
+patterns = st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5)
+
+
+@pytest.mark.parametrize("fuser", list(Fuser))
+@settings(deadline=None, max_examples=15)
+@given(pattern=patterns, seed=st.integers(0, 1000))
+@torch.no_grad()
+def test_absent_and_padded_content_cannot_move_a_logit(fuser, pattern, seed):
+    batch = make_batch(torch.tensor(pattern), seed=seed)
+    expected = heads(NETWORK[fuser](batch))
+    torch.testing.assert_close(heads(NETWORK[fuser](with_rubbish(batch, seed + 1))), expected, **EQUAL)
+    torch.testing.assert_close(heads(NETWORK[fuser](padded(batch))), expected, **EQUAL)
+
+
+@pytest.mark.parametrize("fuser", list(Fuser))
+@torch.no_grad()
+def test_a_stay_alone_gets_the_logits_it_gets_in_company(batch, fuser):
+    together = heads(NETWORK[fuser](batch))
+    for i in range(len(batch.stay_id)):
+        torch.testing.assert_close(heads(NETWORK[fuser](rows(batch, [i]))), together[:, [i]], **EQUAL)
+
+
+@torch.no_grad()
+def test_present_content_does_move_the_logits(batch):
+    network = NETWORK[Fuser.NONE]
+    before = network(batch).late
+    for column, name in enumerate(Modality):
+        stays = batch.presence[:, column]
+        old = batch.value[name]
+        new = old.flip(1) if name is Modality.CXR else (old + 1).clamp_max(49)
+        after = network(replace(batch, value={**batch.value, name: new})).late
+        assert (after[stays] - before[stays]).abs().sum() > 1e-6, name
+        torch.testing.assert_close(after[~stays], before[~stays], **EQUAL)
+
+
+@torch.no_grad()
+def test_batch_without_any_stay_of_a_modality_works(batch):
+    alone = rows(batch, [2, 1])  # an EHR alone, and nothing
+    assert heads(NETWORK[Fuser.NONE](alone)).isfinite().all()
+
+
+@torch.no_grad()
+def test_order_of_modalities_in_the_batch_does_not_matter(batch):
+    column = [3, 1, 0, 2]
+    shuffled = replace(batch, presence=batch.presence[:, column], modalities=tuple(list(Modality)[c] for c in column))
+    torch.testing.assert_close(heads(NETWORK[Fuser.NONE](shuffled)), heads(NETWORK[Fuser.NONE](batch)))
+
+
+def test_batch_that_lacks_a_modality_of_the_model_is_refused(batch):
+    fewer = replace(batch, modalities=(Modality.EHR,), presence=batch.presence[:, :1])
+    with pytest.raises(ValueError, match="also needs"):
+        NETWORK[Fuser.NONE](fewer)
+
+
+@pytest.mark.parametrize("flags", [{"use_joint": False}, {"use_missingness": False}, {"use_late": False}])
+@torch.no_grad()
+def test_ablations_leave_finite_logits_and_fewer_heads(batch, flags):
+    network = make_medpatch(make_config(**flags))
+    assert heads(network(batch)).isfinite().all()
+    full = len(NETWORK[Fuser.NONE].fusion.late_weight)
+    lost = {"use_joint": 2, "use_missingness": 1, "use_late": 4}
+    assert len(network.fusion.late_weight) == full - sum(lost[name] for name in flags)
+
+
+def test_switching_every_module_off_is_refused():
+    with pytest.raises(ValueError, match="no head is left"):
+        FusionConfig(use_joint=False, use_missingness=False, use_late=False)
+
+
+def test_projection_bias_does_not_speak_for_an_empty_group(batch):
+    network = make_medpatch(make_config(high_share=None, threshold=1.0))  # nothing is ever that sure
+    with torch.no_grad():
+        before = network(batch).high
+        for branch in network.fusion.branch.values():
+            branch.high_projection.bias.fill_(9.0)
+        after = network(batch).high
+    torch.testing.assert_close(after, before)
+
+
+@torch.no_grad()
+def test_early_rival_ignores_absent_content(batch):
+    torch.manual_seed(0)
+    config, spec = make_config(), make_spec()
+    network = build_early(config, spec, unimodal={m: build_unimodal(config, spec, modality=m) for m in Modality}).eval()
+    torch.testing.assert_close(network(with_rubbish(batch, 3)), network(batch), **EQUAL)
+
+
+def test_published_ehr_branch_needs_equal_widths():
+    config = ModelConfig(encoder=EncoderConfig(ehr_width=8, width=16), fusion=FusionConfig(compat="published"))
+    with pytest.raises(ConfigError, match="ehr_width 8 equal to width 16"):
+        build_unimodal(config, make_spec(), modality=Modality.EHR)

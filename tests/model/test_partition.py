@@ -1,0 +1,88 @@
+"""Pooling by confidence, with numbers worked out by hand."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medpatch.model.partition import pool_by_confidence
+
+TOKENS = torch.tensor([[[1.0, 0.0], [3.0, 2.0], [5.0, 4.0], [100.0, 100.0]]])  # (1, 4, 2)
+CONFIDENCE = torch.tensor([[[0.9, 0.6], [0.8, 0.7], [0.6, 0.9], [1.0, 1.0]]])  # (1, 4, 2)
+MASK = torch.tensor([[True, True, True, False]])
+
+
+def test_each_label_has_its_own_groups():
+    high, low, high_confidence, low_confidence = pool_by_confidence(TOKENS, CONFIDENCE, MASK, 0.75)
+    # label 0: tokens 0 and 1 are high; label 1: token 2 alone
+    torch.testing.assert_close(high, torch.tensor([[[2.0, 1.0], [5.0, 4.0]]]))
+    torch.testing.assert_close(low, torch.tensor([[[5.0, 4.0], [2.0, 1.0]]]))
+    torch.testing.assert_close(high_confidence, torch.tensor([[0.85, 0.9]]))
+    torch.testing.assert_close(low_confidence, torch.tensor([[0.6, 0.65]]))
+
+
+def test_token_at_the_threshold_is_high():
+    pools = pool_by_confidence(TOKENS, CONFIDENCE, MASK, 0.9)
+    torch.testing.assert_close(pools.high[0, 0], TOKENS[0, 0])
+
+
+def test_threshold_may_differ_by_label():
+    pools = pool_by_confidence(TOKENS, CONFIDENCE, MASK, torch.tensor([0.85, 0.65]))
+    torch.testing.assert_close(pools.high, torch.tensor([[[1.0, 0.0], [4.0, 3.0]]]))
+
+
+def test_stay_without_tokens_has_empty_groups():
+    pools = pool_by_confidence(TOKENS, CONFIDENCE, torch.zeros_like(MASK), 0.75)
+    assert all(part.eq(0).all() for part in pools)
+
+
+def test_padding_of_any_content_is_in_no_group():
+    rubbish = TOKENS.clone()
+    rubbish[0, 3] = float("nan")
+    scores = CONFIDENCE.clone()
+    scores[0, 3] = float("nan")
+    expected = pool_by_confidence(TOKENS[:, :3], CONFIDENCE[:, :3], MASK[:, :3], 0.75)
+    for part, wanted in zip(pool_by_confidence(rubbish, scores, MASK, 0.75), expected, strict=True):
+        torch.testing.assert_close(part, wanted)
+
+
+def test_disagreeing_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"must agree on \(B, N\)"):
+        pool_by_confidence(TOKENS, CONFIDENCE[:, :2], MASK, 0.75)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=st.tuples(*[st.integers(1, 5)] * 4), threshold=st.floats(0.5, 1.0), seed=st.integers(0, 2**31))
+def test_pools_equal_a_loop_over_tokens(shape, threshold, seed):
+    stays, count, labels, width = shape
+    g = torch.Generator().manual_seed(seed)
+    tokens = torch.randn(stays, count, width, generator=g, dtype=torch.float64)
+    confidence = torch.rand(stays, count, labels, generator=g, dtype=torch.float64) / 2 + 0.5
+    mask = torch.rand(stays, count, generator=g) < 0.7
+    pools = pool_by_confidence(tokens, confidence, mask, threshold)
+    for b in range(stays):
+        for k in range(labels):
+            for part, keep in ((pools.high, True), (pools.low, False)):
+                chosen = [
+                    tokens[b, n] for n in range(count) if mask[b, n] and bool(confidence[b, n, k] >= threshold) == keep
+                ]
+                expected = torch.stack(chosen).mean(0) if chosen else torch.zeros(width, dtype=torch.float64)
+                torch.testing.assert_close(part[b, k], expected)
+
+
+def test_nothing_of_size_stays_by_tokens_by_labels_by_width_is_made():
+    stays, count, labels, width = 2, 64, 25, 128
+    largest = 0
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                largest = max(largest, out.numel())
+            return out
+
+    tokens, scores = torch.randn(stays, count, width), torch.rand(stays, count, labels)
+    with Watch():
+        pool_by_confidence(tokens, scores, torch.ones(stays, count, dtype=torch.bool), 0.5)
+    assert largest <= max(tokens.numel(), scores.numel(), stays * labels * width)
