@@ -11,6 +11,7 @@ from flows.gate import publish_gate
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
+from medpatch.align.cxr import image_fingerprint
 from medpatch.config.base import digest_of
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
@@ -22,7 +23,9 @@ TENSOR_CODE = ("align",)
 @step("write-shards")
 def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
     """Align the four modalities of every stay; the fingerprint of the tensor folder."""
-    inputs = digest_of(run.data_dir.name, warehouse_fingerprint)
+    inputs = digest_of(
+        run.data_dir.name, warehouse_fingerprint, image_fingerprint(run.warehouse_dir, run.source.cxr_dir)
+    )
     if not is_current(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE):
         from medpatch.align import shard
 

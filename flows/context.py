@@ -10,6 +10,7 @@ from medpatch.config.modality import ModalityConfig
 from medpatch.config.path import PathConfig
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.extract.source import RawSource, find_raw, missing_modalities, raw_fingerprint
+from medpatch.extract.split_list import read_split_list
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class RunContext:
         config: effective configuration, without the modalities that the raw files lack.
         paths: raw, work and tracking locations.
         source: the raw data sets found.
-        raw_fingerprint: digest of the raw files.
+        raw_fingerprint: digest of the raw files and of the split lists, if any.
         dropped: modalities asked for but absent from the raw files.
     """
 
@@ -114,6 +115,6 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
         config=config.model_copy(update={"modality": modality}),
         paths=paths,
         source=source,
-        raw_fingerprint=raw_fingerprint(source),
+        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split.list_dir).to_pylist()),
         dropped=tuple(str(m) for m in dropped),
     )

@@ -7,7 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from PIL import Image
+
+from medpatch.config.base import digest_of
+from medpatch.contract.table import warehouse_file
 
 EIGHT_BIT_MODES = {"L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"}
 
@@ -39,3 +43,19 @@ def read_image(file: Path, size_px: int) -> np.ndarray | None:
             return np.asarray(square)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
+
+
+def image_fingerprint(warehouse_dir: Path, cxr_dir: Path | None) -> str:
+    """Digest of name, size and time of change of every chosen image, absent ones included; pixels are not read."""
+    if cxr_dir is None:
+        return digest_of()
+    paths = pl.read_parquet(warehouse_dir / warehouse_file("cxr_study"), columns=["image_path"])["image_path"]
+    return digest_of([(path, *_size_and_time(cxr_dir / path)) for path in paths.drop_nulls().unique().sort()])
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from PIL import Image
 
 from align.warehouse import write_image
-from medpatch.align.cxr import read_image, read_images
+from medpatch.align.cxr import image_fingerprint, read_image, read_images
 
 
 def test_an_image_becomes_a_grey_square_of_the_asked_size(tmp_path: Path) -> None:
@@ -60,3 +61,14 @@ def test_images_come_back_in_the_order_asked(tmp_path: Path) -> None:
         write_image(tmp_path / f"{shade}.png", shade)
     squares = read_images([tmp_path / f"{shade}.png" for shade in range(0, 200, 10)], 8)
     assert [int(square[0, 0]) for square in squares if square is not None] == list(range(0, 200, 10))
+
+
+def test_fingerprint_follows_the_chosen_images(tmp_path: Path) -> None:
+    pl.DataFrame({"image_path": ["a.jpg", None]}).write_parquet(tmp_path / "cxr_study.parquet")
+    absent = image_fingerprint(tmp_path, tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"one")
+    first = image_fingerprint(tmp_path, tmp_path)
+    (tmp_path / "other.jpg").write_bytes(b"not chosen")
+    assert image_fingerprint(tmp_path, tmp_path) == first != absent
+    (tmp_path / "a.jpg").write_bytes(b"other")
+    assert image_fingerprint(tmp_path, tmp_path) != first

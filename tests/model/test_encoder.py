@@ -137,5 +137,5 @@ def test_published_notes_average_chunks_position_by_position():
     assert isinstance(encoder, NoteEncoder)
     ids = torch.randint(0, 50, (1, 2, 8))
     tokens = encoder(ids, torch.ones(1, 2, 8, dtype=torch.bool))
-    each = encoder.backbone(input_ids=ids[0]).last_hidden_state
+    each = encoder.backbone(input_ids=ids[0], attention_mask=torch.ones_like(ids[0])).last_hidden_state
     torch.testing.assert_close(tokens.value[0], each.mean(dim=0), atol=1e-5, rtol=1e-5)
