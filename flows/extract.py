@@ -13,8 +13,6 @@ from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
-from medpatch.extract.run import build_warehouse
-from medpatch.extract.staging import build_staging
 from medpatch.validate.gate import gate_warehouse
 
 STAGING_CODE = ("extract", "sql")
@@ -26,6 +24,8 @@ def stage_raw_tables(run: RunContext) -> str:
     """Parse the raw files once; the fingerprint of the Parquet folder that all configurations share."""
     inputs = digest_of(run.raw_fingerprint)
     if not is_current(run.staging_dir, inputs=inputs, packages=STAGING_CODE):
+        from medpatch.extract.staging import build_staging
+
         with progress_bar("parsing raw tables") as progress:
             build_staging(run.source, run.staging_dir, inputs=inputs, progress=progress)
     return fingerprint(run.staging_dir)
@@ -36,6 +36,8 @@ def build_tables(run: RunContext, staging_fingerprint: str) -> str:
     """Run sql/ layer by layer; the fingerprint of the warehouse folder."""
     inputs = digest_of(run.data_dir.name, staging_fingerprint)
     if not is_current(run.warehouse_dir, inputs=inputs, packages=WAREHOUSE_CODE):
+        from medpatch.extract.run import build_warehouse
+
         with progress_bar("building tables") as progress:
             build_warehouse(
                 run.source,

@@ -32,10 +32,20 @@ class Compat(StrEnum):
     PUBLISHED = "published"
 
 
+class Summary(StrEnum):
+    """What of the LSTM's outputs over time stands for the whole stay."""
+
+    LAST = "last"
+    MAX = "max"
+
+
 class EncoderConfig(Frozen):
     """One encoder per modality, each ending in tokens."""
 
     ehr_width: int = Field(512, gt=0, description="hidden size of the EHR LSTM")
+    ehr_summary: Summary = Field(
+        Summary.LAST, description="unimodal EHR vector: the last state, as published, or the maximum over time"
+    )
     cxr_name: str = Field(
         "WinKawaks/vit-small-patch16-224",
         description="ViT hub name or local folder; 'tiny' builds a small one",

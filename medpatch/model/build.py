@@ -129,7 +129,7 @@ def _is_unprojected(config: ModelConfig, modality: Modality) -> bool:
 
 
 def _build_ehr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> EhrEncoder:
-    return EhrEncoder(EHR_COLUMNS, config.encoder.ehr_width)
+    return EhrEncoder(EHR_COLUMNS, config.encoder.ehr_width, summary=config.encoder.ehr_summary)
 
 
 def _build_cxr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> CxrEncoder:

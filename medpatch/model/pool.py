@@ -41,3 +41,17 @@ def last_real(tokens: Tensor, token_mask: Tensor) -> Tensor:
     last = (position * token_mask).amax(dim=1)  # (B,), 0 = no real token
     row = torch.arange(tokens.shape[0], device=tokens.device)
     return tokens[row, (last - 1).clamp_min(0)].masked_fill((last == 0).unsqueeze(-1), 0.0)
+
+
+def masked_max(tokens: Tensor, token_mask: Tensor) -> Tensor:
+    """Largest value of each column over the real tokens; zeros for a stay that has none.
+
+    Args:
+        tokens: (B, N, D).
+        token_mask: (B, N) bool.
+
+    Returns:
+        (B, D).
+    """
+    largest = tokens.masked_fill(~token_mask.unsqueeze(-1), -torch.inf).amax(dim=1)
+    return largest.masked_fill(~token_mask.any(dim=1, keepdim=True), 0.0)
