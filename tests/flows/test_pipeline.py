@@ -23,17 +23,13 @@ QUICK = {
 def finished(tree: Path, prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Work folder and report folder of one quick mortality run."""
     work_dir = tmp_path_factory.mktemp("work")
-    report = full_pipeline(
-        PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK
-    )
+    report = full_pipeline(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
     return work_dir, report
 
 
 def _written(work_dir: Path) -> dict[str, int]:
     return {
-        str(p.relative_to(work_dir)): p.stat().st_mtime_ns
-        for p in sorted(work_dir.glob("*-*/**/*"))
-        if p.is_file()
+        str(p.relative_to(work_dir)): p.stat().st_mtime_ns for p in sorted(work_dir.glob("*-*/**/*")) if p.is_file()
     }
 
 
@@ -80,9 +76,7 @@ def test_refresh_of_unchanged_files_says_so(finished: tuple[Path, Path], tree: P
     run = start(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir)
     record = {"preset": "tiny_in_hospital_mortality", "raw_fingerprint": run.raw_fingerprint, "report": ""}
     (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
-    state = data_refresh(
-        PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, return_state=True
-    )
+    state = data_refresh(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, return_state=True)
     assert state.is_completed()
     assert "nothing to do" in state.message
 
