@@ -27,8 +27,8 @@ def apply_overrides(config: PipelineConfig, overrides: Mapping[str, Any]) -> Pip
     return checked(tree)
 
 
-def parse_overrides(pairs: list[str]) -> dict[str, str]:
-    """`["train.seed=3"]` as a mapping.
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """`["train.seed=3"]` as a mapping; "none" means no value, a comma separates the items of a list.
 
     Raises:
         ConfigError: an item without "=".
@@ -36,7 +36,7 @@ def parse_overrides(pairs: list[str]) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise ConfigError(f"override {wrong[0]!r} has no '='; write section.field=value, e.g. train.seed=3")
-    return {name.strip(): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
+    return {name.strip(): _plain(value.strip()) for name, value in (pair.split("=", 1) for pair in pairs)}
 
 
 def checked(tree: Mapping[str, Any]) -> PipelineConfig:
@@ -49,3 +49,9 @@ def checked(tree: Mapping[str, Any]) -> PipelineConfig:
             for item in error.errors(include_url=False, include_input=False)
         ]
         raise ConfigError("; ".join(lines)) from error
+
+
+def _plain(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    return text.split(",") if "," in text else text

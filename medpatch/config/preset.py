@@ -6,7 +6,7 @@ from enum import StrEnum
 from medpatch.config.cohort import CohortConfig, SplitConfig
 from medpatch.config.error import ConfigError
 from medpatch.config.modality import ModalityConfig, Scaling
-from medpatch.config.model import TINY, EncoderConfig, ModelConfig
+from medpatch.config.model import TINY, EncoderConfig, ModelConfig, Summary
 from medpatch.config.name import Modality, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import TrainConfig
@@ -52,7 +52,14 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
                 }
             ),
             "model": ModelConfig(
-                encoder=EncoderConfig(ehr_width=32, cxr_name=TINY, note_name=TINY, is_note_frozen=False, width=32)
+                encoder=EncoderConfig(
+                    ehr_width=32,
+                    ehr_summary=Summary.MAX,
+                    cxr_name=TINY,
+                    note_name=TINY,
+                    is_note_frozen=False,
+                    width=32,
+                )
             ),
             "train": TrainConfig(
                 batch_size=64,

@@ -1,6 +1,5 @@
 """Bodies of the image and note encoders: from a hub name, a local folder, or a stored description."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +7,7 @@ from torch import nn
 
 from medpatch.config.error import ConfigError
 from medpatch.config.model import TINY
-from medpatch.model.tiny import TINY_NOTE, TinyNote
-
-logger = logging.getLogger(__name__)
+from medpatch.model.tiny import TinyImage, TinyNote, describe_tiny, restore_tiny
 
 
 def load_backbone(name: str) -> nn.Module:
@@ -32,10 +29,11 @@ def load_backbone(name: str) -> nn.Module:
 
 def restore_backbone(description: Mapping[str, Any]) -> nn.Module:
     """The network that `describe_backbone` described, with untrained weights and no download."""
+    tiny = restore_tiny(description)
+    if tiny is not None:
+        return tiny
     from transformers import AutoConfig, AutoModel
 
-    if description["model_type"] == TINY_NOTE:
-        return TinyNote.from_description(description)
     fields = {key: value for key, value in description.items() if key != "model_type"}
     config = AutoConfig.for_model(description["model_type"], **fields)
     return AutoModel.from_config(config, add_pooling_layer=False)
@@ -43,6 +41,6 @@ def restore_backbone(description: Mapping[str, Any]) -> nn.Module:
 
 def describe_backbone(backbone: nn.Module) -> dict[str, Any]:
     """The shape of a backbone as plain values."""
-    if isinstance(backbone, TinyNote):
-        return backbone.describe()
+    if isinstance(backbone, TinyNote | TinyImage):
+        return describe_tiny(backbone)
     return backbone.config.to_diff_dict() | {"model_type": backbone.config.model_type}

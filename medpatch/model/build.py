@@ -17,12 +17,12 @@ from medpatch.model.encoder_ehr import EhrEncoder
 from medpatch.model.encoder_note import NoteEncoder
 from medpatch.model.extractor import Extractor
 from medpatch.model.fusion import Branch, Fusion
-from medpatch.model.head import Head
+from medpatch.model.head import Head, start_at
 from medpatch.model.joint import ClasswiseJoint, PublishedJoint, SequenceJoint
 from medpatch.model.medpatch import MedPatch
 from medpatch.model.missingness import Missingness
 from medpatch.model.spec import InputSpec
-from medpatch.model.tiny import TinyNote, TinyNoteShape, tiny_vit
+from medpatch.model.tiny import TinyImage, TinyImageShape, TinyNote, TinyNoteShape
 from medpatch.model.unimodal import Unimodal
 
 Description = Mapping[str, Any]
@@ -46,7 +46,9 @@ def build_unimodal(
     projection = nn.Linear(encoder.width, config.encoder.width)
     if _is_unprojected(config, modality):
         projection = nn.Identity()
-    return Unimodal(modality, encoder, projection, Head(config.encoder.width, spec.label_count))
+    head = Head(config.encoder.width, spec.label_count)
+    start_at(head.linear.bias, spec.prevalence)
+    return Unimodal(modality, encoder, projection, head)
 
 
 def build_scorer(config: ModelConfig, spec: InputSpec, *, modality: Modality, width: int) -> TokenScorer:
@@ -91,13 +93,18 @@ def build_fusion(config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Mod
     branch = {
         m: Branch(raw, width, labels, is_projected=not _is_unprojected(config, m)) for m, raw in raw_width.items()
     }
-    joint = None
+    joint = missingness = None
     if fusion.use_joint:
         joint = tuple(_build_joint(fusion, len(branch), labels, width) for _ in ("high", "low"))
+        for one in joint:
+            start_at(one.bias if isinstance(one, ClasswiseJoint) else one.head.linear.bias, spec.prevalence)
+    if fusion.use_missingness:
+        missingness = Missingness(len(branch), labels, compat=fusion.compat)
+        start_at(missingness.bias, spec.prevalence)
     return Fusion(
         branch,
         joint,
-        Missingness(len(branch), labels, compat=fusion.compat) if fusion.use_missingness else None,
+        missingness,
         labels,
         uses_late=fusion.use_late,
         compat=fusion.compat,
@@ -106,7 +113,9 @@ def build_fusion(config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Mod
 
 def build_early(config: ModelConfig, spec: InputSpec, *, unimodal: Mapping[Modality, Unimodal]) -> Early:
     """The early-fusion rival over these unimodal models."""
-    return Early(unimodal, config.encoder.width, spec.label_count)
+    early = Early(unimodal, config.encoder.width, spec.label_count)
+    start_at(early.head.linear.bias, spec.prevalence)
+    return early
 
 
 def _build_joint(fusion: FusionConfig, modality_count: int, label_count: int, width: int) -> nn.Module:
@@ -136,7 +145,7 @@ def _build_cxr(config: ModelConfig, spec: InputSpec, backbone: Description | Non
     if backbone is not None:
         body = restore_backbone(backbone)
     elif config.encoder.cxr_name == TINY:
-        body = tiny_vit(spec.image_size_px)
+        body = TinyImage(TinyImageShape(spec.image_size_px))
     else:
         body = load_backbone(config.encoder.cxr_name)
     return CxrEncoder(body, body.config.hidden_size)

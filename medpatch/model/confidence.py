@@ -99,7 +99,8 @@ def score_against(score: Score, prior_logit: Tensor, *, in_nats: bool = False) -
 class TokenScorer(nn.Module):
     """One linear map from a raw token to label logits, a temperature, a score and its threshold.
 
-    The threshold and the temperature are buffers: found after the weights, on other stays.
+    The threshold and the temperature are buffers: found after the weights, on other stays. The map starts at
+    the prevalence, whatever the token, so that training finds what tokens add to it.
     """
 
     def __init__(
@@ -122,6 +123,9 @@ class TokenScorer(nn.Module):
         self.register_buffer("temperature", torch.ones(labels))
         self.register_buffer("threshold", torch.full((labels,), float(threshold)))
         self.register_buffer("prior_logit", torch.logit(torch.tensor(prevalence, dtype=torch.float32), eps=1e-4))
+        with torch.no_grad():
+            self.predictor.weight.zero_()
+            self.predictor.bias.copy_(self.prior_logit)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Raw tokens (B, N, D) -> scores (B, N, K)."""

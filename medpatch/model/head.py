@@ -1,5 +1,8 @@
 """From a vector to label logits."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 
@@ -18,3 +21,9 @@ class Head(nn.Module):
     def forward(self, vector: Tensor) -> Tensor:
         """(..., D) -> (..., K)."""
         return self.linear(self.norm(vector))
+
+
+@torch.no_grad()
+def start_at(bias: Tensor, prevalence: Sequence[float]) -> None:
+    """Let a layer's K biases say the prevalence of the labels, so that training starts from the base rate."""
+    bias.copy_(torch.logit(torch.tensor(prevalence, dtype=bias.dtype), eps=1e-4))

@@ -23,3 +23,8 @@ class Missingness(nn.Module):
     def forward(self, presence: Tensor) -> Tensor:
         """(B, M) bool -> (B, K)."""
         return self.head(presence.to(next(self.parameters()).dtype))
+
+    @property
+    def bias(self) -> Tensor:
+        """(K,) what is said before the pattern is looked at."""
+        return (self.head.linear if isinstance(self.head, Head) else self.head).bias

@@ -1,27 +1,26 @@
-"""Encoder bodies small enough to train from nothing on two CPU cores."""
+"""Encoder bodies small enough to train from nothing on two CPU cores, called like those of transformers."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from medpatch.config.error import ConfigError
 from medpatch.config.model import TINY
 
-TINY_WIDTH = 32
-TINY_HEADS = 2
-TINY_MLP_WIDTH = 64
-TINY_VIT_LAYERS = 2
-TINY_PATCHES_PER_SIDE = 8
-TINY_KERNEL = 5
-TINY_NOTE = "tiny_note"
+WIDTH = 32
+KERNEL = 5
+CELLS_PER_SIDE = 8
+IMAGE_CHANNELS = 3
 
 
 @dataclass(frozen=True)
 class TinyNoteShape:
-    """Named as in the configurations of transformers.
+    """Fields are named as in the configurations of transformers.
 
     Attributes:
         vocab_size: ids that have an embedding.
@@ -32,16 +31,18 @@ class TinyNoteShape:
 
     vocab_size: int
     max_position_embeddings: int
-    hidden_size: int = TINY_WIDTH
-    kernel_size: int = TINY_KERNEL
+    hidden_size: int = WIDTH
+    kernel_size: int = KERNEL
 
 
 class TinyNote(nn.Module):
-    """Word embeddings, each corrected by its two neighbours on either side; called like a BERT.
+    """Word embeddings, each corrected by its two neighbours on either side.
 
-    A word and its neighbours ("no", "without") say what there is to say in a small vocabulary, and a
-    convolution learns that from a thousand notes, at a fraction of the cost of attention.
+    A word and its neighbours ("no", "without") say what there is to say in a small vocabulary. A convolution
+    learns that from a thousand notes, where attention from nothing needs more notes and several times the time.
     """
+
+    kind = "tiny_note"
 
     def __init__(self, shape: TinyNoteShape) -> None:
         """Take the shape."""
@@ -59,37 +60,71 @@ class TinyNote(nn.Module):
         seen = self.neighbours(word.transpose(1, 2)).transpose(1, 2)
         return SimpleNamespace(last_hidden_state=self.norm(word + self.mix(seen)))
 
-    def describe(self) -> dict[str, Any]:
-        """The shape as plain values."""
-        return asdict(self.config) | {"model_type": TINY_NOTE}
 
-    @classmethod
-    def from_description(cls, description: Mapping[str, Any]) -> "TinyNote":
-        """The network that `describe` described, untrained."""
-        return cls(TinyNoteShape(**{k: v for k, v in description.items() if k != "model_type"}))
+@dataclass(frozen=True)
+class TinyImageShape:
+    """Shape of a TinyImage.
 
-
-def tiny_vit(image_size_px: int) -> nn.Module:
-    """A two-layer ViT with 8 x 8 patches.
-
-    Raises:
-        ConfigError: the image cannot be cut into 8 x 8 patches.
+    Attributes:
+        image_size: side, pixels.
+        hidden_size: width of a token.
     """
-    from transformers import ViTConfig, ViTModel
 
-    if image_size_px % TINY_PATCHES_PER_SIDE:
-        raise ConfigError(
-            f"modality.image_size_px: the '{TINY}' image encoder cuts {TINY_PATCHES_PER_SIDE} patches per side; "
-            f"{image_size_px} is no multiple of {TINY_PATCHES_PER_SIDE}"
-        )
-    config = ViTConfig(
-        hidden_size=TINY_WIDTH,
-        num_hidden_layers=TINY_VIT_LAYERS,
-        num_attention_heads=TINY_HEADS,
-        intermediate_size=TINY_MLP_WIDTH,
-        image_size=image_size_px,
-        patch_size=image_size_px // TINY_PATCHES_PER_SIDE,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
-    return ViTModel(config, add_pooling_layer=False)
+    image_size: int
+    hidden_size: int = WIDTH
+
+
+class TinyImage(nn.Module):
+    """Convolutions down to 8 x 8 cells that know their place; the first token is the maximum over the cells.
+
+    A few hundred images teach a convolution textures, but not a vision transformer.
+    """
+
+    kind = "tiny_image"
+
+    def __init__(self, shape: TinyImageShape) -> None:
+        """Take the shape.
+
+        Raises:
+            ConfigError: the side cannot be halved down to eight.
+        """
+        super().__init__()
+        self.config = shape
+        halvings = (shape.image_size // CELLS_PER_SIDE).bit_length() - 1
+        if halvings < 1 or CELLS_PER_SIDE << halvings != shape.image_size:
+            raise ConfigError(
+                f"modality.image_size_px: the '{TINY}' image encoder halves the image down to {CELLS_PER_SIDE} "
+                f"cells per side, which {shape.image_size} does not allow; use 16, 32, 64, 128, ..."
+            )
+        width, layers = shape.hidden_size, []
+        channels = [IMAGE_CHANNELS, width // 2, *[width] * (halvings - 1)]
+        for old, new in pairwise(channels):
+            layers += [nn.Conv2d(old, new, KERNEL, stride=2, padding=KERNEL // 2), nn.GELU()]
+        self.cells = nn.Sequential(*layers, nn.Conv2d(channels[-1], width, 3, padding=1))
+        self.position = nn.Parameter(0.02 * torch.randn(1, CELLS_PER_SIDE**2, width))
+        self.mix = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> SimpleNamespace:
+        """`last_hidden_state` (B, 65, D) from pixels (B, 3, H, H); the size is fixed, nothing is interpolated."""
+        cell = self.cells(pixel_values).flatten(2).transpose(1, 2) + self.position  # (B, 64, D)
+        cell = self.norm(cell + self.mix(cell))
+        return SimpleNamespace(last_hidden_state=torch.cat([cell.amax(dim=1, keepdim=True), cell], dim=1))
+
+
+TinyBody = TinyNote | TinyImage
+
+
+def describe_tiny(body: TinyBody) -> dict[str, Any]:
+    """The shape as plain values."""
+    return asdict(body.config) | {"model_type": body.kind}
+
+
+def restore_tiny(description: Mapping[str, Any]) -> TinyBody | None:
+    """The untrained network that `describe_tiny` described; None for a description of another kind."""
+    fields = {key: value for key, value in description.items() if key != "model_type"}
+    if description["model_type"] == TinyNote.kind:
+        return TinyNote(TinyNoteShape(**fields))
+    if description["model_type"] == TinyImage.kind:
+        return TinyImage(TinyImageShape(**fields))
+    return None

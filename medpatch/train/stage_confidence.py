@@ -13,18 +13,17 @@ from medpatch.model.checkpoint import load_unimodal, save_scorer
 from medpatch.model.confidence import TokenScorer
 from medpatch.train.batching import shuffled
 from medpatch.train.cache import Ragged, collect_inputs, collect_tokens
-from medpatch.train.calibrate import fit_temperature, fit_threshold, is_calibration_subject
+from medpatch.train.calibrate import fit_temperature, fit_threshold
 from medpatch.train.fit import LogMetric, Progress, Select, fit
 from medpatch.train.freeze import freeze
 from medpatch.train.opening import choose_device, input_spec, open_split
-from medpatch.train.result import StageResult, finishing, scratch
+from medpatch.train.result import StageResult, finishing, read_result, scratch
 from medpatch.train.seed import derive_seed, deterministic
-from medpatch.train.stage_unimodal import fit_settings, selection_stays
+from medpatch.train.stage_unimodal import fit_settings, val_parts
 from medpatch.train.step import confidence_step, encode_step
 
 logger = logging.getLogger(__name__)
 
-FEWEST_CALIBRATION_STAYS = 8
 MOST_TOKENS_READ = 200_000
 """Enough for a temperature and a quantile per label."""
 
@@ -86,7 +85,7 @@ def run_confidence(
                 at_most=settings.confidence_tokens,
             )
         train, val = tokens[Split.TRAIN], tokens[Split.VAL]
-        selection = selection_stays(val.subject_id, config)
+        selection, held_out = val_parts(val.subject_id, config)
         scorer = build_scorer(config.model, spec, modality=modality, width=network.encoder.width).to(device)
         fitted = fit(
             scorer,
@@ -101,39 +100,39 @@ def run_confidence(
             log_metric=log_metric,
             progress=progress,
         )
-        calibrate(scorer, train, val, config=config, name=name, device=device)
+        calibrate(scorer, train, val, held_out=held_out, config=config, name=name, device=device)
         result = StageResult(Stage.CONFIDENCE, name, modality, False, "", len(train), len(selection))
         with finishing(out_dir, result, fitted, inputs=inputs) as aside:
             save_scorer(aside, scorer.cpu(), modality=modality, model=config.model, spec=spec, data=data)
-    return result
+    return read_result(out_dir)
 
 
 @torch.no_grad()
 def calibrate(
-    scorer: TokenScorer, train: Ragged, val: Ragged, *, config: PipelineConfig, name: str, device: torch.device
+    scorer: TokenScorer,
+    train: Ragged,
+    val: Ragged,
+    *,
+    held_out: Tensor,
+    config: PipelineConfig,
+    name: str,
+    device: torch.device,
 ) -> None:
     """Stage 2b: set the scorer's temperature and threshold.
 
     Args:
         scorer: with its trained predictor.
         train: tokens that the threshold is a quantile of.
-        val: tokens; those of calibration subjects fix the temperature.
+        val: tokens of all val stays.
+        held_out: indices of the val stays that fix the temperature; none leaves it at 1.
         config: the run.
         name: of the stage, for messages.
         device: where the scorer is.
     """
-    share = config.train.calibration_share
-    held_out = is_calibration_subject(val.subject_id, share=share, seed=config.split.seed).nonzero().flatten()
-    if len(held_out) < FEWEST_CALIBRATION_STAYS:
-        logger.warning(
-            "%s: %d val stays are kept for calibration, at least %d are needed; temperatures stay 1",
-            name,
-            len(held_out),
-            FEWEST_CALIBRATION_STAYS,
-        )
+    if len(held_out):
+        scorer.temperature.copy_(fit_temperature(*_token_logits(scorer, val, held_out, device)))
     else:
-        logits, label = _token_logits(scorer, val, held_out, device)
-        scorer.temperature.copy_(fit_temperature(logits, label))
+        logger.warning("%s: too few val stays to keep some for calibration; temperatures stay 1", name)
     if config.model.fusion.high_share is not None:
         logits, _ = _token_logits(scorer, train, torch.arange(len(train)), device)
         score = scorer.score_logits(logits.unsqueeze(0)).squeeze(0)

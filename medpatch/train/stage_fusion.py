@@ -16,9 +16,9 @@ from medpatch.train.cache import collect_features
 from medpatch.train.fit import LogMetric, Progress, Select, fit
 from medpatch.train.freeze import freeze
 from medpatch.train.opening import choose_device, input_spec, open_split
-from medpatch.train.result import StageResult, finishing, scratch
+from medpatch.train.result import StageResult, finishing, read_result, scratch
 from medpatch.train.seed import derive_seed, deterministic
-from medpatch.train.stage_unimodal import fit_settings, selection_stays
+from medpatch.train.stage_unimodal import fit_settings, val_parts
 from medpatch.train.step import early_step, fusion_step
 
 
@@ -71,7 +71,7 @@ def run_fusion(
             )
             for split in (Split.TRAIN, Split.VAL)
         )
-        selection = selection_stays(val.subject_id, config)
+        selection, _ = val_parts(val.subject_id, config)
         fitted = fit(
             network.fusion,
             fusion_step(network, train, device=device),
@@ -88,7 +88,7 @@ def run_fusion(
         result = StageResult(Stage.FUSION, "fusion", None, False, "", len(train), len(selection))
         with finishing(out_dir, result, fitted, inputs=inputs) as aside:
             save(aside, network.cpu(), kind="medpatch", model=config.model, spec=spec, data=data)
-    return result
+    return read_result(out_dir)
 
 
 def run_early(
@@ -118,7 +118,7 @@ def run_early(
             parts[split] = [torch.cat(column).cpu() for column in zip(*rows, strict=True)]
         *train, _ = parts[Split.TRAIN]
         *val, val_subject = parts[Split.VAL] or [*(part[:0] for part in train), torch.empty(0, dtype=torch.int64)]
-        selection = selection_stays(val_subject, config)
+        selection, _ = val_parts(val_subject, config)
         fitted = fit(
             network,
             early_step(network, *train, device=device),
@@ -135,7 +135,7 @@ def run_early(
         result = StageResult(Stage.FUSION, "early", None, False, "", len(train[-1]), len(selection))
         with finishing(out_dir, result, fitted, inputs=inputs) as aside:
             save(aside, network.cpu(), kind="early", model=config.model, spec=spec, data=data)
-    return result
+    return read_result(out_dir)
 
 
 def _load_unimodal(folders: Mapping[Modality, Path], device: torch.device, data: str) -> dict[Modality, Unimodal]:

@@ -12,11 +12,11 @@ from medpatch.model.build import build_unimodal
 from medpatch.model.checkpoint import save
 from medpatch.train.batching import in_order, shuffled
 from medpatch.train.cache import Ragged, collect_inputs, collect_pooled
-from medpatch.train.calibrate import is_calibration_subject
+from medpatch.train.calibrate import split_val
 from medpatch.train.fit import FitSettings, LogMetric, Progress, Select, fit
 from medpatch.train.freeze import freeze, set_training
 from medpatch.train.opening import choose_device, input_spec, open_split
-from medpatch.train.result import StageResult, finishing, scratch
+from medpatch.train.result import StageResult, finishing, read_result, scratch
 from medpatch.train.seed import derive_seed, deterministic
 from medpatch.train.step import encode_step, pooled_step, unimodal_step
 
@@ -68,7 +68,7 @@ def run_unimodal(
             )
             for split in (Split.TRAIN, Split.VAL)
         )
-        selection = selection_stays(val.subject_id, config)
+        selection, _ = val_parts(val.subject_id, config)
         reason = too_little(train)
         if reason:
             logger.warning("%s dropped: %s", name, reason)
@@ -108,7 +108,7 @@ def run_unimodal(
         result = StageResult(Stage.UNIMODAL, name, modality, False, "", len(train), len(selection))
         with finishing(out_dir, result, fitted, inputs=inputs) as aside:
             save(aside, network.cpu(), kind="unimodal", model=config.model, spec=spec, data=data)
-    return result
+    return read_result(out_dir)
 
 
 def fit_settings(config: PipelineConfig, epochs: int, select: Select) -> FitSettings:
@@ -123,11 +123,9 @@ def fit_settings(config: PipelineConfig, epochs: int, select: Select) -> FitSett
     )
 
 
-def selection_stays(subject_id: Tensor, config: PipelineConfig) -> Tensor:
-    """Indices of the val stays that choose epochs; all of them if calibration would leave none."""
-    share, seed = config.train.calibration_share, config.split.seed
-    kept = (~is_calibration_subject(subject_id, share=share, seed=seed)).nonzero().flatten()
-    return kept if len(kept) else torch.arange(len(subject_id))
+def val_parts(subject_id: Tensor, config: PipelineConfig) -> tuple[Tensor, Tensor]:
+    """Indices of the val stays for selection and for calibration."""
+    return split_val(subject_id, share=config.train.calibration_share, seed=config.split.seed)
 
 
 def too_little(train: Ragged) -> str:

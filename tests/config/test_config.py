@@ -106,3 +106,10 @@ def test_paths_come_from_the_environment_when_not_given(monkeypatch: pytest.Monk
 
 def test_code_digest_depends_on_the_parts_named() -> None:
     assert code_digest(("config",)) != code_digest(("align",))
+
+
+def test_override_none_and_lists_can_be_typed() -> None:
+    pairs = ["modality.modalities=ehr,rr", "modality.note_max_chunks=none"]
+    changed = apply_overrides(preset("tiny_phenotyping"), parse_overrides(pairs))
+    assert changed.modality.modalities == (Modality.EHR, Modality.RR)
+    assert changed.modality.note_max_chunks is None

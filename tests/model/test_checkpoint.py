@@ -110,6 +110,8 @@ def test_note_encoder_shared_by_two_modalities_is_stored_once_and_restored(tmp_p
     scorer = {m: build_scorer(config, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
     network = build_medpatch(config, spec, unimodal=unimodal, scorer=scorer)
     save(tmp_path, network, kind="medpatch", model=config, spec=spec, data="a")
+    stored = load_file(tmp_path / WEIGHTS)
+    assert sum("embedding.weight" in name for name in stored) == 1
     again = load_medpatch(tmp_path)
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name]), name

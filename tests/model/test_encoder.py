@@ -7,12 +7,13 @@ import torch
 import transformers
 
 from medpatch.config.error import ConfigError
-from medpatch.config.model import EncoderConfig, ModelConfig
+from medpatch.config.model import EncoderConfig, ModelConfig, Summary
 from medpatch.config.name import Modality
 from medpatch.model.build import build_unimodal
 from medpatch.model.encoder_cxr import CxrEncoder
 from medpatch.model.encoder_ehr import EhrEncoder
 from medpatch.model.encoder_note import NoteEncoder
+from medpatch.model.tiny import TinyImage, TinyImageShape
 from model.factory import make_config, make_spec
 
 
@@ -53,6 +54,20 @@ def test_ehr_tokens_equal_a_packed_lstm():
     expected, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
     torch.testing.assert_close(tokens.value, expected)
     torch.testing.assert_close(tokens.pooled, last[0])
+
+
+@torch.no_grad()
+def test_ehr_maximum_over_time_ignores_padding():
+    encoder = EhrEncoder(5, 4, summary=Summary.MAX)
+    value = torch.randn(1, 4, 5)
+    short = encoder(value[:, :2], torch.ones(1, 2, dtype=torch.bool))
+    padded = encoder(value, torch.tensor([[True, True, False, False]]))
+    torch.testing.assert_close(padded.pooled, short.value.amax(dim=1))
+
+
+def test_tiny_image_of_an_odd_size_is_refused():
+    with pytest.raises(ConfigError, match="which 48 does not allow"):
+        TinyImage(TinyImageShape(48))
 
 
 def test_ehr_weights_start_as_the_paper_says():

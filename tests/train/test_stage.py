@@ -1,67 +1,23 @@
 """The stages on a made-up cohort: they learn, keep what is frozen, and leave whole folders."""
 
 import json
-import logging
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
-from medpatch.config.error import CheckpointError, ConfigError
 from medpatch.config.model import Compat, FusionConfig, Score
 from medpatch.config.name import Modality, Split
-from medpatch.contract.artifact import is_current
 from medpatch.model.checkpoint import load_early, load_medpatch, load_scorer, load_unimodal
 from medpatch.train.auroc import macro_auroc
 from medpatch.train.stage import (
-    STAGE_CODE,
-    StageResult,
     read_history,
-    read_result,
     run_confidence,
     run_early,
-    run_fusion,
     run_unimodal,
 )
 from train.cohort import MadeUp, make_cohort, make_config, pick
-
-TENSORS = Path("not-read")
-
-
-def _silent(name: str, value: float, epoch: int) -> None:
-    pass
-
-
-def _unimodal(made_up: MadeUp, modality: Modality, folder: Path) -> StageResult:
-    return run_unimodal(made_up.config, TENSORS, modality, folder, inputs="i", log_metric=_silent)
-
-
-def _all(made_up: MadeUp, root: Path, modalities=tuple(Modality)) -> Path:
-    """Stages 1 to 3; the fusion folder."""
-    unimodal = {m: root / f"unimodal_{m}" for m in modalities}
-    confidence = {m: root / f"confidence_{m}" for m in modalities}
-    for m in modalities:
-        _unimodal(made_up, m, unimodal[m])
-        run_confidence(
-            made_up.config,
-            TENSORS,
-            m,
-            confidence[m],
-            unimodal_dir=unimodal[m],
-            inputs="i",
-            log_metric=_silent,
-        )
-    run_fusion(
-        made_up.config,
-        TENSORS,
-        root / "fusion",
-        unimodal_dirs=unimodal,
-        confidence_dirs=confidence,
-        inputs="i",
-        log_metric=_silent,
-    )
-    return root / "fusion"
+from train.stages import TENSORS, silent, train_all, train_unimodal
 
 
 @pytest.fixture
@@ -80,7 +36,7 @@ def eight(made_up: MadeUp) -> MadeUp:
 
 @pytest.mark.parametrize("modality", list(Modality))
 def test_unimodal_stage_overfits_eight_stays(eight, tmp_path, modality):
-    _unimodal(eight, modality, tmp_path / "u")
+    train_unimodal(eight, modality, tmp_path / "u")
     batch = eight.splits[Split.TRAIN]
     with torch.no_grad():
         logits = load_unimodal(tmp_path / "u")(batch)
@@ -91,7 +47,7 @@ def test_fusion_stage_overfits_eight_stays(eight, tmp_path):
     eight.config = make_config(
         unimodal_epochs=8, confidence_epochs=8, fusion_epochs=120, patience_epochs=120, calibration_share=0.001
     )
-    folder = _all(eight, tmp_path)
+    folder = train_all(eight, tmp_path)
     batch = eight.splits[Split.TRAIN]
     with torch.no_grad():
         output = load_medpatch(folder)(batch)
@@ -100,7 +56,7 @@ def test_fusion_stage_overfits_eight_stays(eight, tmp_path):
 
 
 def test_confidence_stage_learns_which_tokens_tell(eight, tmp_path):
-    _unimodal(eight, Modality.EHR, tmp_path / "u")
+    train_unimodal(eight, Modality.EHR, tmp_path / "u")
     losses = []
     run_confidence(
         eight.config,
@@ -118,8 +74,8 @@ def test_confidence_stage_learns_which_tokens_tell(eight, tmp_path):
 def test_early_stage_overfits_eight_stays(eight, tmp_path):
     dirs = {m: tmp_path / m for m in (Modality.EHR, Modality.RR)}
     for m, folder in dirs.items():
-        _unimodal(eight, m, folder)
-    run_early(eight.config, TENSORS, tmp_path / "e", unimodal_dirs=dirs, inputs="i", log_metric=_silent)
+        train_unimodal(eight, m, folder)
+    run_early(eight.config, TENSORS, tmp_path / "e", unimodal_dirs=dirs, inputs="i", log_metric=silent)
     batch = eight.splits[Split.TRAIN]
     with torch.no_grad():
         logits = load_early(tmp_path / "e")(batch)
@@ -127,7 +83,7 @@ def test_early_stage_overfits_eight_stays(eight, tmp_path):
 
 
 def test_frozen_encoders_and_scorers_are_the_same_after_fusion(made_up, tmp_path):
-    folder = _all(made_up, tmp_path)
+    folder = train_all(made_up, tmp_path)
     network = load_medpatch(folder)
     for m in Modality:
         before = load_unimodal(tmp_path / f"unimodal_{m}")
@@ -142,15 +98,15 @@ def test_frozen_encoders_and_scorers_are_the_same_after_fusion(made_up, tmp_path
 
 def test_two_runs_with_one_seed_give_the_same_weights(made_up, tmp_path):
     modalities = (Modality.EHR, Modality.RR)
-    one = load_medpatch(_all(made_up, tmp_path / "a", modalities)).state_dict()
-    two = load_medpatch(_all(made_up, tmp_path / "b", modalities)).state_dict()
+    one = load_medpatch(train_all(made_up, tmp_path / "a", modalities)).state_dict()
+    two = load_medpatch(train_all(made_up, tmp_path / "b", modalities)).state_dict()
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_another_seed_gives_other_weights(made_up, tmp_path):
-    _unimodal(made_up, Modality.EHR, tmp_path / "a")
+    train_unimodal(made_up, Modality.EHR, tmp_path / "a")
     made_up.config = make_config(seed=7)
-    _unimodal(made_up, Modality.EHR, tmp_path / "b")
+    train_unimodal(made_up, Modality.EHR, tmp_path / "b")
     one, two = load_unimodal(tmp_path / "a"), load_unimodal(tmp_path / "b")
     assert not torch.equal(one.head.linear.weight, two.head.linear.weight)
 
@@ -159,90 +115,8 @@ def test_training_leaves_the_outer_random_state_alone(made_up, tmp_path):
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    _unimodal(made_up, Modality.EHR, tmp_path / "u")
+    train_unimodal(made_up, Modality.EHR, tmp_path / "u")
     assert torch.equal(torch.rand(2), expected)
-
-
-def test_a_checkpoint_of_other_tensors_is_refused_by_the_next_stage(made_up, tmp_path):
-    _unimodal(made_up, Modality.EHR, tmp_path / "u")
-    made_up.data = "tensors-b"
-    with pytest.raises(CheckpointError, match="trained on tensors tensors-a"):
-        run_confidence(
-            made_up.config,
-            TENSORS,
-            Modality.EHR,
-            tmp_path / "c",
-            unimodal_dir=tmp_path / "u",
-            inputs="i",
-            log_metric=_silent,
-        )
-    assert not (tmp_path / "c").exists()
-
-
-def test_modality_with_too_few_stays_is_dropped_by_name_and_the_run_goes_on(made_up, tmp_path, caplog):
-    train = made_up.splits[Split.TRAIN]
-    train.presence[3:, 1] = False
-    with caplog.at_level(logging.WARNING):
-        result = _unimodal(made_up, Modality.CXR, tmp_path / "u")
-    assert result.is_dropped
-    assert "unimodal cxr dropped" in caplog.text
-    assert read_result(tmp_path / "u") == result
-    assert is_current(tmp_path / "u", inputs="i", packages=STAGE_CODE)
-    folder = _all(made_up, tmp_path / "rest", (Modality.EHR, Modality.DN))
-    with torch.no_grad():
-        late = load_medpatch(folder)(made_up.splits[Split.VAL]).late
-    assert late.isfinite().all()
-
-
-def test_modality_whose_labels_never_vary_is_dropped(made_up, tmp_path):
-    made_up.splits[Split.TRAIN].label[:] = 0.0
-    result = _unimodal(made_up, Modality.EHR, tmp_path / "u")
-    assert result.is_dropped
-    assert "one class" in result.reason
-
-
-def test_label_with_one_class_in_val_is_skipped_and_counted(made_up, tmp_path, caplog):
-    made_up.splits[Split.VAL].label[:, 0] = 0.0
-    with caplog.at_level(logging.WARNING):
-        result = _unimodal(made_up, Modality.EHR, tmp_path / "u")
-    assert "1 labels have one class" in caplog.text
-    assert not result.is_dropped
-
-
-def test_no_val_stay_with_the_modality_falls_back_to_the_train_loss(made_up, tmp_path):
-    made_up.splits[Split.VAL].presence[:, 1] = False
-    result = _unimodal(made_up, Modality.CXR, tmp_path / "u")
-    run_confidence(
-        made_up.config,
-        TENSORS,
-        Modality.CXR,
-        tmp_path / "c",
-        unimodal_dir=tmp_path / "u",
-        inputs="i",
-        log_metric=_silent,
-    )
-    assert not result.is_dropped
-    assert read_history(tmp_path / "u")[0]["val_auroc"] is None
-
-
-def test_nothing_to_fuse_is_a_clear_error(made_up, tmp_path):
-    with pytest.raises(ConfigError, match="no modality is left"):
-        run_fusion(
-            made_up.config,
-            TENSORS,
-            tmp_path / "f",
-            unimodal_dirs={},
-            confidence_dirs={},
-            inputs="i",
-            log_metric=_silent,
-        )
-
-
-def test_failed_stage_leaves_nothing_behind(made_up, tmp_path):
-    made_up.splits[Split.TRAIN].value[Modality.EHR][0, 0, 0] = float("nan")
-    with pytest.raises(ConfigError, match="unimodal ehr, epoch 0: the loss became nan"):
-        _unimodal(made_up, Modality.EHR, tmp_path / "out" / "u")
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_metrics_and_progress_come_once_per_epoch(made_up, tmp_path):
@@ -264,7 +138,7 @@ def test_metrics_and_progress_come_once_per_epoch(made_up, tmp_path):
 
 
 def test_cached_features_give_the_logits_of_the_whole_network(made_up, tmp_path):
-    folder = _all(made_up, tmp_path)
+    folder = train_all(made_up, tmp_path)
     batch = made_up.splits[Split.VAL]
     network = load_medpatch(folder)
     with torch.no_grad():
@@ -277,13 +151,13 @@ def test_published_form_runs_through_all_stages(made_up, tmp_path):
     fusion = FusionConfig(score=Score.CONFIDENCE, high_share=None, threshold=0.6, compat=Compat.PUBLISHED)
     model = made_up.config.model.model_copy(update={"fusion": fusion})
     made_up.config = made_up.config.model_copy(update={"model": model})
-    folder = _all(made_up, tmp_path)
+    folder = train_all(made_up, tmp_path)
     with torch.no_grad():
         assert load_medpatch(folder)(made_up.splits[Split.VAL]).late.isfinite().all()
 
 
 def test_high_share_of_train_tokens_is_high(made_up, tmp_path):
-    folder = _all(made_up, tmp_path, (Modality.EHR,))
+    folder = train_all(made_up, tmp_path, (Modality.EHR,))
     network = load_medpatch(folder)
     batch = made_up.splits[Split.TRAIN]
     with torch.no_grad():
@@ -297,11 +171,11 @@ def test_frozen_note_encoder_does_not_move_in_stage_one(made_up, tmp_path):
     encoder = made_up.config.model.encoder.model_copy(update={"is_note_frozen": True})
     model = made_up.config.model.model_copy(update={"encoder": encoder})
     made_up.config = made_up.config.model_copy(update={"model": model})
-    _unimodal(made_up, Modality.RR, tmp_path / "a")
+    train_unimodal(made_up, Modality.RR, tmp_path / "a")
     made_up.config = made_up.config.model_copy(
         update={"train": made_up.config.train.model_copy(update={"learning_rate": 1e-4})}
     )
-    _unimodal(made_up, Modality.RR, tmp_path / "b")
+    train_unimodal(made_up, Modality.RR, tmp_path / "b")
     one, two = load_unimodal(tmp_path / "a"), load_unimodal(tmp_path / "b")
     for name, weight in one.encoder.state_dict().items():
         assert torch.equal(weight, two.encoder.state_dict()[name]), name

@@ -1,0 +1,61 @@
+"""Temperatures and thresholds, and who is kept for them."""
+
+import pytest
+import torch
+
+from medpatch.train.calibrate import fit_temperature, fit_threshold, is_calibration_subject, split_val
+
+
+def test_temperature_recovers_how_far_logits_were_stretched():
+    g = torch.Generator().manual_seed(0)
+    truth = torch.randn(20_000, 2, generator=g) * 2
+    label = (torch.rand(truth.shape, generator=g) < torch.sigmoid(truth)).float()
+    found = fit_temperature(truth * torch.tensor([3.0, 0.5]), label)
+    torch.testing.assert_close(found, torch.tensor([3.0, 0.5]), rtol=0.05, atol=0)
+
+
+def test_temperature_makes_the_cross_entropy_smallest():
+    g = torch.Generator().manual_seed(1)
+    logits = torch.randn(300, 1, generator=g) * 3
+    label = (torch.rand(300, 1, generator=g) < torch.sigmoid(logits / 2)).float()
+    best = fit_temperature(logits, label)
+
+    def loss(temperature):
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits / temperature, label)
+
+    assert loss(best) <= min(loss(best * 1.02), loss(best * 0.98))
+
+
+def test_label_with_one_class_and_silent_logits_keep_temperature_one():
+    logits = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
+    label = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+    assert fit_temperature(logits, label).tolist() == [1.0, 1.0]
+
+
+def test_threshold_is_reached_by_the_share_of_tokens():
+    score = torch.stack([torch.arange(1.0, 101.0), torch.arange(100.0, 0.0, -1.0) * 2], dim=1)
+    threshold = fit_threshold(score, 0.25)
+    assert (score >= threshold).float().mean(dim=0).tolist() == pytest.approx([0.25, 0.25])
+
+
+def test_threshold_of_a_tiny_share_is_the_largest_score():
+    assert fit_threshold(torch.tensor([[0.5], [0.9], [0.7]]), 0.01).tolist() == pytest.approx([0.9])
+
+
+def test_calibration_subjects_depend_on_the_id_alone_and_make_up_the_share():
+    ids = torch.arange(10_000)
+    kept = is_calibration_subject(ids, share=0.3, seed=0)
+    assert kept.float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert torch.equal(kept[500:600], is_calibration_subject(ids[500:600], share=0.3, seed=0))
+    assert not torch.equal(kept, is_calibration_subject(ids, share=0.3, seed=1))
+
+
+def test_val_stays_choose_or_calibrate_but_not_both():
+    selection, held_out = split_val(torch.arange(200), share=0.5, seed=0)
+    assert sorted([*selection.tolist(), *held_out.tolist()]) == list(range(200))
+
+
+def test_few_val_stays_all_choose():
+    selection, held_out = split_val(torch.arange(12), share=0.5, seed=0)
+    assert len(selection) == 12
+    assert len(held_out) == 0

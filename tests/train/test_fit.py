@@ -1,0 +1,121 @@
+"""The training loop: early stopping, the best epoch's weights, bad losses, what is frozen."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from medpatch.config.error import ConfigError
+from medpatch.train.fit import FitSettings, Select, StepOutput, fit
+from medpatch.train.freeze import freeze, set_training
+
+
+def settings(**changes) -> FitSettings:
+    usual = {
+        "epochs": 10,
+        "patience_epochs": 3,
+        "learning_rate": 0.1,
+        "weight_decay": 0.0,
+        "gradient_clip_norm": 1.0,
+    }
+    return FitSettings(**(usual | changes))
+
+
+class Counter(nn.Module):
+    """One weight that grows by about the learning rate each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+
+def run(network, val_losses, **changes):
+    """Fit where the validation loss of each epoch is given."""
+    given = iter(val_losses)
+
+    def step(index, is_training):
+        loss = -network.weight.sum() if is_training else torch.tensor(next(given))
+        return StepOutput(loss, count=1)
+
+    return fit(
+        network,
+        step,
+        train_batches=lambda epoch: [torch.zeros(1)],
+        val_step=step,
+        val_batches=lambda: [torch.zeros(1)],
+        settings=settings(select=Select.LOSS, **changes),
+        name="test",
+        log_metric=lambda *_: None,
+    )
+
+
+def test_training_stops_after_patience_epochs_without_improvement():
+    result = run(Counter(), [3.0, 2.0, 2.5, 2.5, 2.5, 1.0, 1.0])
+    assert [r.epoch for r in result.history] == [0, 1, 2, 3, 4]
+
+
+def test_weights_of_the_best_epoch_are_left_in_place():
+    network = Counter()
+    result = run(network, [3.0, 2.0, 2.5, 2.5, 2.5])
+    assert result.best.epoch == 1
+    assert network.weight.item() == pytest.approx(0.2, abs=1e-4)  # two steps of 0.1
+
+
+def test_equal_losses_keep_the_earlier_epoch():
+    assert run(Counter(), [2.0] * 10).best.epoch == 0
+
+
+def test_nan_loss_names_stage_epoch_and_learning_rate():
+    network = Counter()
+
+    def step(index, is_training):
+        return StepOutput(network.weight.sum() * math.nan, count=1)
+
+    with pytest.raises(ConfigError, match=r"test, epoch 0: the loss became nan; lower train.learning_rate \(0.1\)"):
+        fit(
+            network,
+            step,
+            train_batches=lambda epoch: [torch.zeros(1)],
+            val_step=step,
+            val_batches=lambda: [],
+            settings=settings(),
+            name="test",
+            log_metric=lambda *_: None,
+        )
+    assert network.weight.item() == 0.0
+
+
+def test_auroc_chooses_and_the_loss_breaks_ties():
+    logits = iter([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+    losses = iter([0.5, 0.1, 0.4, 0.6])
+    network = Counter()
+
+    def step(index, is_training):
+        if is_training:
+            return StepOutput(-network.weight.sum(), count=1)
+        return StepOutput(
+            torch.tensor(next(losses)), 2, torch.tensor(next(logits))[:, None], torch.tensor([[0.0], [1.0]])
+        )
+
+    result = fit(
+        network,
+        step,
+        train_batches=lambda epoch: [torch.zeros(1)],
+        val_step=step,
+        val_batches=lambda: [torch.zeros(1)],
+        settings=settings(epochs=4),
+        name="test",
+        log_metric=lambda *_: None,
+    )
+    assert result.best.epoch == 2
+
+
+def test_frozen_modules_stay_in_eval_mode_while_the_rest_trains():
+    network = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)), nn.Linear(2, 2), nn.Dropout(0.5))
+    freeze(network[0])
+    set_training(network, is_training=True)
+    assert not network[0].training
+    assert not network[0][1].training
+    assert network[1].training
+    assert network[2].training
