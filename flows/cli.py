@@ -44,7 +44,7 @@ DEFAULT_PRESET = PresetName.tiny_in_hospital_mortality
 @app.command()
 def demo(
     work_dir: WorkDir = None,
-    subjects: Annotated[int, typer.Option(min=50, help="made-up patients")] = 1500,
+    subjects: Annotated[int, typer.Option(min=50, help="made-up patients")] = 4000,
     seed: Annotated[int, typer.Option(min=0, help="seed of the made-up patients")] = 7,
 ) -> None:
     """Make a synthetic MIMIC, run the whole pipeline on it for both tasks, print the results."""

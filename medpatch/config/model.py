@@ -33,9 +33,10 @@ class Compat(StrEnum):
 
 
 class Summary(StrEnum):
-    """What of the LSTM's outputs over time stands for the whole stay."""
+    """What of the tokens of a stay stands for the whole of them."""
 
     LAST = "last"
+    MEAN = "mean"
     MAX = "max"
 
 
@@ -44,7 +45,10 @@ class EncoderConfig(Frozen):
 
     ehr_width: int = Field(512, gt=0, description="hidden size of the EHR LSTM")
     ehr_summary: Summary = Field(
-        Summary.LAST, description="unimodal EHR vector: the last state, as published, or the maximum over time"
+        Summary.LAST, description="unimodal EHR vector: the last state, as published, the mean or the maximum over time"
+    )
+    note_summary: Summary = Field(
+        Summary.MEAN, description="unimodal note vector: the mean over word pieces, as published, or the maximum"
     )
     cxr_name: str = Field(
         "WinKawaks/vit-small-patch16-224",

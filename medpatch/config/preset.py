@@ -55,6 +55,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
                 encoder=EncoderConfig(
                     ehr_width=32,
                     ehr_summary=Summary.MAX,
+                    note_summary=Summary.MAX,
                     cxr_name=TINY,
                     note_name=TINY,
                     is_note_frozen=False,

@@ -170,7 +170,8 @@ def _build_note(config: ModelConfig, spec: InputSpec, backbone: Description | No
             "use the tokenizer that belongs to the encoder (modality.note_tokenizer)"
         )
     average = config.fusion.compat is Compat.PUBLISHED
-    return NoteEncoder(body, body.config.hidden_size, average_positions=average)
+    summary = config.encoder.note_summary
+    return NoteEncoder(body, body.config.hidden_size, summary=summary, average_positions=average)
 
 
 ENCODER: dict[Modality, Callable[[ModelConfig, InputSpec, Description | None], nn.Module]] = {

@@ -1,15 +1,11 @@
 """Hourly EHR grid to tokens: one token per time step."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from medpatch.config.model import Summary
 from medpatch.contract.batch import Tokens
-from medpatch.model.pool import last_real, masked_max
-
-SUMMARY: dict[Summary, Callable[[Tensor, Tensor], Tensor]] = {Summary.LAST: last_real, Summary.MAX: masked_max}
+from medpatch.model.pool import SUMMARISE
 
 
 class EhrEncoder(nn.Module):
@@ -28,7 +24,7 @@ class EhrEncoder(nn.Module):
         """Take the number of input columns (76) and the width D of the state."""
         super().__init__()
         self.width = width
-        self.summarise = SUMMARY[summary]
+        self.summarise = SUMMARISE[summary]
         self.lstm = nn.LSTM(columns, width, batch_first=True)
         nn.init.xavier_uniform_(self.lstm.weight_ih_l0)
         nn.init.orthogonal_(self.lstm.weight_hh_l0)

@@ -3,26 +3,30 @@
 import torch
 from torch import Tensor, nn
 
+from medpatch.config.model import Summary
 from medpatch.contract.batch import Tokens
-from medpatch.model.pool import masked_mean
+from medpatch.model.pool import SUMMARISE
 
 CHUNKS_AT_ONCE = 64
 
 
 class NoteEncoder(nn.Module):
-    """A BERT over every chunk of a note; the summary is the mean over its real word pieces.
+    """A BERT over every chunk of a note; the summary is the mean over its real word pieces, or their maximum.
 
     Source: MedPatch, Bio_ClinicalBERT over chunks of 512 ids.
     Deviates: all real positions of all chunks are tokens, padding is none. With `average_positions` the
     published form: chunks are averaged position by position, padding included.
     """
 
-    def __init__(self, backbone: nn.Module, width: int, *, average_positions: bool = False) -> None:
-        """Take a transformers BERT-like model and its hidden size D."""
+    def __init__(
+        self, backbone: nn.Module, width: int, *, summary: Summary = Summary.MEAN, average_positions: bool = False
+    ) -> None:
+        """Take a transformers BERT-like model, its hidden size D, and what stands for the whole note."""
         super().__init__()
         self.width = width
         self.backbone = backbone
         self.average_positions = average_positions
+        self.summarise = SUMMARISE[summary]
 
     def forward(self, value: Tensor, mask: Tensor) -> Tokens:
         """Tokens of stays that have a note.
@@ -39,7 +43,7 @@ class NoteEncoder(nn.Module):
         else:
             tokens = hidden.flatten(1, 2)  # (B, S*L, D)
             token_mask = mask.flatten(1, 2)
-        return Tokens(value=tokens, token_mask=token_mask, pooled=masked_mean(tokens, token_mask))
+        return Tokens(value=tokens, token_mask=token_mask, pooled=self.summarise(tokens, token_mask))
 
     def _encode_chunks(self, value: Tensor, mask: Tensor, chunk_mask: Tensor) -> Tensor:
         """Hidden states of the real chunks, zeros elsewhere; chunks of like length run together."""

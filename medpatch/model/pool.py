@@ -1,7 +1,11 @@
-"""Means over real tokens."""
+"""Many tokens to one vector, real tokens only."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from medpatch.config.model import Summary
 
 
 def masked_mean(tokens: Tensor, token_mask: Tensor) -> Tensor:
@@ -55,3 +59,11 @@ def masked_max(tokens: Tensor, token_mask: Tensor) -> Tensor:
     """
     largest = tokens.masked_fill(~token_mask.unsqueeze(-1), -torch.inf).amax(dim=1)
     return largest.masked_fill(~token_mask.any(dim=1, keepdim=True), 0.0)
+
+
+SUMMARISE: dict[Summary, Callable[[Tensor, Tensor], Tensor]] = {
+    Summary.LAST: last_real,
+    Summary.MEAN: masked_mean,
+    Summary.MAX: masked_max,
+}
+"""How the tokens of a stay become the vector of its unimodal head."""

@@ -13,7 +13,7 @@ from medpatch.model.build import build_unimodal
 from medpatch.model.encoder_cxr import CxrEncoder
 from medpatch.model.encoder_ehr import EhrEncoder
 from medpatch.model.encoder_note import NoteEncoder
-from medpatch.model.tiny import TinyImage, TinyImageShape
+from medpatch.model.tiny import TinyImage, TinyImageShape, TinyNote, TinyNoteShape
 from model.factory import make_config, make_spec
 
 
@@ -154,3 +154,13 @@ def test_published_notes_average_chunks_position_by_position():
     tokens = encoder(ids, torch.ones(1, 2, 8, dtype=torch.bool))
     each = encoder.backbone(input_ids=ids[0], attention_mask=torch.ones_like(ids[0])).last_hidden_state
     torch.testing.assert_close(tokens.value[0], each.mean(dim=0), atol=1e-5, rtol=1e-5)
+
+
+def test_largest_word_stands_for_a_note_where_that_is_asked_for() -> None:
+    encoder = NoteEncoder(TinyNote(TinyNoteShape(20, 8)).eval(), TinyNoteShape(20, 8).hidden_size, summary=Summary.MAX)
+    value = torch.randint(4, 20, (2, 1, 8))
+    mask = torch.ones(2, 1, 8, dtype=torch.bool)
+    mask[1, 0, 3:] = False
+    tokens = encoder(value, mask)
+    assert torch.equal(tokens.pooled[0], tokens.value[0].amax(dim=0))
+    assert torch.equal(tokens.pooled[1], tokens.value[1, :3].amax(dim=0))
