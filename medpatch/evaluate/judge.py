@@ -137,7 +137,8 @@ def _with_oracle(
     extended = []
     for result in results:
         closed = None
-        if everything in best and best_single is not None:
+        # a single modality cannot close a gap that starts at the best of them
+        if everything in best and best_single is not None and not is_unimodal(result.model):
             closed = gap_closed(result.macro.auroc.value, best_single=single, oracle_all=best[everything])
         extended.append(replace(result, oracle_auroc=best.get(sets[result.model]), gap_closed=closed))
     return tuple(extended), left_out
