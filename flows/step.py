@@ -7,10 +7,10 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
 
-def step(name: str) -> Callable[[Callable[..., Any]], Task[..., Any]]:
-    """A Prefect task of that name, shown with the modality it works on where it has one.
+def step(name: str, *, run_name: str | None = None) -> Callable[[Callable[..., Any]], Task[..., Any]]:
+    """A Prefect task of that name; its runs are shown as `run_name`, which may hold "{parameter}", or as `name`.
 
     Prefect's own result cache stays off: a step looks at the folder it would write, which knows its inputs,
     its code and its files (`contract.artifact`), and returns at once where that is current.
     """
-    return task(name=name, cache_policy=NO_CACHE)
+    return task(name=name, task_run_name=run_name or name, cache_policy=NO_CACHE)

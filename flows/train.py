@@ -42,7 +42,7 @@ class Trained:
     dropped: tuple[str, ...]
 
 
-@step("train-unimodal")
+@step("train-unimodal", run_name="train-unimodal-{modality}")
 def train_unimodal(run: RunContext, modality: Modality, tensors: str, parent: TrackedRun) -> TrackedRun:
     """Stage 1: one encoder and its head."""
     from medpatch.train import stage
@@ -57,7 +57,7 @@ def train_unimodal(run: RunContext, modality: Modality, tensors: str, parent: Tr
     )
 
 
-@step("train-confidence")
+@step("train-confidence", run_name="train-confidence-{modality}")
 def train_confidence(run: RunContext, modality: Modality, unimodal: str, parent: TrackedRun) -> TrackedRun:
     """Stage 2 and its calibration: how sure one token makes the model."""
     from medpatch.train import stage
