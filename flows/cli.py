@@ -172,7 +172,7 @@ def _named_errors() -> Iterator[None]:
         yield
     except MedPatchError as error:
         Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
-        Console(stderr=True, markup=False, highlight=False).print(str(error))
+        Console(stderr=True, markup=False, highlight=False).print(str(error), soft_wrap=True)
         sys.exit(1)
 
 

@@ -1,5 +1,6 @@
 """Runs without a deployment: the same flows under Prefect's own temporary server."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from flows.extract import extract
 from flows.pipeline import full_pipeline
 from flows.start import start
 from flows.train import train
+from medpatch.config.error import MedPatchError
 from medpatch.config.path import PathConfig
 from medpatch.evaluate.report import read_table
 
@@ -25,13 +27,26 @@ FLOWS = {
 
 
 def run_locally(artefact: str, preset: str, *, paths: PathConfig, overrides: Mapping[str, Any]) -> Path:
-    """Run until one artefact exists; print where it is, and the result table if it is the report."""
+    """Run until one artefact exists; print where it is, and the result table if it is the report.
+
+    Raises:
+        MedPatchError: whatever a step raised on purpose; what can be known beforehand, before a server starts.
+    """
+    run = start(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=overrides)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(without_traceback)
     flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
     flow(preset=preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides))
-    run = start(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=overrides)
     folder = getattr(run, artefact)
     console = Console()
     if artefact == "report_dir":
         console.print(read_table(folder))
     console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
     return folder
+
+
+def without_traceback(record: logging.LogRecord) -> logging.LogRecord:
+    """The record without the traceback of an error that we raised on purpose: its message says all there is."""
+    if record.exc_info and isinstance(record.exc_info[1], MedPatchError):
+        record.exc_info = None
+    return record

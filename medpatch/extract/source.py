@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def raw_fingerprint(source: RawSource) -> str:
     """
     files = {name: file for name in RAW_TABLES if (file := source.file(name)) is not None}
     described = {
-        name: (str(file.relative_to(source.folder(RAW_TABLES[name]))), *_describe(file))
+        name: (str(file.relative_to(source.folder(RAW_TABLES[name]))), *_describe(file, file.stat().st_mtime_ns))
         for name, file in sorted(files.items())
     }
     return digest_of(described, source.release, source.made_up)
@@ -175,12 +176,14 @@ def _release(ehr_dir: Path, headers: dict[str, list[str]]) -> str:
     return "3.1" if patients is not None and has_text(patients, YEARS_SINCE_3) else "2.2"
 
 
-def _describe(file: Path) -> tuple[int, str]:
+@lru_cache(maxsize=256)
+def _describe(file: Path, mtime_ns: int) -> tuple[int, str]:
+    """Size and digest; remembered while the file's time of change stays the same."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         if size <= WHOLE_HASH_BYTES:
             return size, hashlib.file_digest(stream, "sha256").hexdigest()
-        digest = hashlib.sha256(f"{file.stat().st_mtime_ns}".encode() + stream.read(EDGE_BYTES))
+        digest = hashlib.sha256(f"{mtime_ns}".encode() + stream.read(EDGE_BYTES))
         stream.seek(-EDGE_BYTES, 2)
         digest.update(stream.read())
     return size, digest.hexdigest()

@@ -1,11 +1,14 @@
 """The command line: help, clear errors, no traceback."""
 
+import logging
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.local import without_traceback
+from medpatch.config.error import ConfigError
 
 COMMANDS = ("demo", "synth", "extract", "align", "train", "evaluate", "run", "ui", "serve")
 
@@ -51,3 +54,17 @@ def test_synth_writes_the_three_data_sets(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["synth", str(tmp_path / "raw"), "--subjects", "20", "--seed", "1"])
     assert result.exit_code == 0
     assert {p.name for p in (tmp_path / "raw").iterdir()} >= {"mimiciv", "mimic-cxr-jpg", "mimic-iv-note", "oracle"}
+
+
+def test_absent_raw_folder_ends_with_a_message_before_any_server_starts(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["run", "--raw-dir", str(tmp_path / "nowhere")])
+    assert result.exit_code == 1
+    assert "MEDPATCH_RAW_DIR" in result.output
+    assert "Starting temporary server" not in result.output
+
+
+def test_traceback_is_left_out_for_our_own_errors_only() -> None:
+    for error, has_traceback in ((ConfigError("x"), False), (RuntimeError("x"), True)):
+        info = (type(error), error, None)
+        record = logging.LogRecord("prefect.flow_runs", logging.ERROR, "", 0, "failed", None, info)
+        assert (without_traceback(record).exc_info is not None) is has_traceback
