@@ -171,9 +171,21 @@ def _named_errors() -> Iterator[None]:
     try:
         yield
     except MedPatchError as error:
+        _forget_frames(error)
         Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
         Console(stderr=True, markup=False, highlight=False).print(str(error), soft_wrap=True)
         sys.exit(1)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames of an error and of its causes.
+
+    Prefect's background threads keep the error until the process ends, and the open database handles in its
+    frames would be reported as leaked then.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 if __name__ == "__main__":
