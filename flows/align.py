@@ -13,11 +13,10 @@ from flows.start import start
 from flows.step import step
 from medpatch.align.cxr import image_fingerprint
 from medpatch.config.base import digest_of
+from medpatch.config.code import TENSOR_CODE
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_tensors
-
-TENSOR_CODE = ("align",)
 
 
 @step("write-shards")

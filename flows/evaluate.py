@@ -18,16 +18,13 @@ from flows.step import step
 from flows.tracking import finished_run, remember, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
+from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
 from medpatch.config.path import code_digest
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run
 from medpatch.validate.gate import gate_predictions
-
-PREDICTION_CODE = ("evaluate", "model", "data")
-REPORT_CODE = ("evaluate",)
-MODEL_CODE = ("data", "evaluate", "expectations", "model", "train", "validate")
 
 
 @step("predict")

@@ -11,19 +11,17 @@ from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
 from medpatch.config.base import digest_of
+from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_warehouse
-
-STAGING_CODE = ("extract", "sql")
-WAREHOUSE_CODE = ("extract", "sql")
 
 
 @step("stage-raw-tables")
 def stage_raw_tables(run: RunContext) -> str:
     """Parse the raw files once; the fingerprint of the Parquet folder that all configurations share."""
     inputs = digest_of(run.raw_fingerprint)
-    if not is_current(run.staging_dir, inputs=inputs, packages=STAGING_CODE):
+    if not is_current(run.staging_dir, inputs=inputs, packages=EXTRACT_CODE):
         from medpatch.extract.staging import build_staging
 
         with progress_bar("parsing raw tables") as progress:
@@ -35,7 +33,7 @@ def stage_raw_tables(run: RunContext) -> str:
 def build_tables(run: RunContext, staging_fingerprint: str) -> str:
     """Run sql/ layer by layer; the fingerprint of the warehouse folder."""
     inputs = digest_of(run.data_dir.name, staging_fingerprint)
-    if not is_current(run.warehouse_dir, inputs=inputs, packages=WAREHOUSE_CODE):
+    if not is_current(run.warehouse_dir, inputs=inputs, packages=EXTRACT_CODE):
         from medpatch.extract.run import build_warehouse
 
         with progress_bar("building tables") as progress:

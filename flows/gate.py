@@ -8,13 +8,12 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
+from medpatch.config.code import GATE_CODE
 from medpatch.contract.artifact import is_current, writing
 from medpatch.validate.gate import GateError, GateResult
 from medpatch.validate.report import to_json, to_markdown, write_validation_report
 
 logger = logging.getLogger(__name__)
-
-GATE_CODE = ("validate", "expectations")
 
 
 def publish_gate(target: Path, *, judge: Callable[[], list[GateResult]], inputs: str, key: str) -> None:

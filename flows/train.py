@@ -16,13 +16,13 @@ from flows.start import start
 from flows.step import step
 from flows.tracking import tracked
 from medpatch.config.base import digest_of
+from medpatch.config.code import STAGE_CODE
 from medpatch.config.name import Modality
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.track.log import live_metrics, log_history
 from medpatch.track.run import TrackedRun, child_run
 
-STAGE_CODE = ("model", "train")
 Earlier = tuple[str, ...]
 """Fingerprints of the checkpoints that a step builds on."""
 
@@ -34,12 +34,10 @@ class Trained:
     Attributes:
         fingerprints: of every checkpoint folder, in training order.
         children: MLflow child run of each model that was trained, by model name.
-        dropped: modalities with too little to train on.
     """
 
     fingerprints: tuple[str, ...]
     children: Mapping[str, TrackedRun]
-    dropped: tuple[str, ...]
 
 
 @step("train-unimodal", run_name="train-unimodal-{modality}")
@@ -141,8 +139,7 @@ def train_steps(run: RunContext, tensors: str, parent: TrackedRun) -> Trained:
     children["medpatch"] = train_fusion(run, tuple(kept), (*unimodal, *confidence), parent)
     children["early"] = train_early(run, tuple(kept), tuple(unimodal), parent)
     fused = [fingerprint(run.checkpoint_dir / name) for name in ("fusion", "early")]
-    dropped = tuple(str(m) for m in run.config.modality.modalities if m not in kept)
-    return Trained((*unimodal, *confidence, *fused), children, dropped)
+    return Trained((*unimodal, *confidence, *fused), children)
 
 
 @flow(name="train")

@@ -13,6 +13,7 @@ from medpatch.align.scaler import save_scaler
 from medpatch.align.source import chunks, open_source, read_cxr, read_grid, read_notes
 from medpatch.align.stay import StayColumns, manifest_rows, stay_table
 from medpatch.align.writer import ShardWriter
+from medpatch.config.code import TENSOR_CODE
 from medpatch.config.name import Modality, Split
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import writing
@@ -55,7 +56,7 @@ def write_shards(
     train = index.filter(is_train)
     advance = _counter(progress, total=index.height + (train.height if needs_scaler_fit(source) else 0))
 
-    with writing(out_dir, inputs=inputs, packages=("align",)) as folder:
+    with writing(out_dir, inputs=inputs, packages=TENSOR_CODE) as folder:
         scaler = make_scaler(source, train, advance=advance)
         save_scaler(scaler, folder / SCALER)
         tokenizer = make_tokenizer(source, train)

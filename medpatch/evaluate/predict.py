@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from medpatch.config.code import PREDICTION_CODE
 from medpatch.config.error import CheckpointError
 from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
@@ -26,10 +27,6 @@ from medpatch.evaluate.prediction import HEAD_FILE, PREDICTION_FILE, read_predic
 from medpatch.evaluate.zoo import HEADS, load_zoo
 
 logger = logging.getLogger(__name__)
-
-
-PREDICTION_CODE = ("evaluate", "model", "data")
-"""Parts of medpatch whose change makes a prediction folder stale."""
 
 
 def choose_head(head: Head, val: SplitLogits) -> Head:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medpatch.config.code import REPORT_CODE
 from medpatch.config.error import ContractError
 from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
@@ -26,8 +27,6 @@ from medpatch.evaluate.terminal import to_json as terminal_json
 
 Progress = Callable[[int, int], None]
 
-REPORT_CODE = ("evaluate",)
-"""Parts of medpatch whose change makes a report folder stale."""
 METRICS, METRICS_CSV, RESULT = "metrics.json", "metrics.csv", "result.json"
 PAGE, PAGE_MARKDOWN = "report.html", "report.md"
 TABLE_DIR, FIGURE_DIR = "table", "figure"

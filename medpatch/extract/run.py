@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.error import ContractError
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import fingerprint, writing
@@ -18,7 +19,7 @@ from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import register_parquet, register_seeds
 from medpatch.extract.source import RawSource
 from medpatch.extract.split_list import read_split_list
-from medpatch.extract.staging import CODE, build_staging
+from medpatch.extract.staging import build_staging
 
 __all__ = ["ExtractReport", "build_staging", "build_tables", "build_warehouse"]
 
@@ -108,7 +109,7 @@ def build_warehouse(
     split_list = read_split_list(config.split.list_dir)
     files = [file for file in list_layers() if not file.is_staging]
     with (
-        writing(out_dir, inputs=inputs, packages=CODE) as folder,
+        writing(out_dir, inputs=inputs, packages=EXTRACT_CODE) as folder,
         scratch_database(out_dir.parent, memory_limit=memory_limit) as connection,
     ):
         register_seeds(connection)

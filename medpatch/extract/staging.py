@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.error import RawDataError
 from medpatch.contract.artifact import writing
 from medpatch.extract.connect import DEFAULT_MEMORY, raw_error, scratch_database
@@ -20,7 +21,6 @@ from medpatch.extract.source import RawSource
 
 logger = logging.getLogger(__name__)
 
-CODE = ("extract", "sql")
 ROW_COUNT_SCHEMA = pa.schema([("source", pa.string()), ("rows_in", pa.int64()), ("rows_kept", pa.int64())])
 
 
@@ -47,7 +47,7 @@ def build_staging(
     files = [file for file in list_layers() if file.is_staging]
     counts: list[dict[str, object]] = []
     with (
-        writing(staging_dir, inputs=inputs, packages=CODE) as folder,
+        writing(staging_dir, inputs=inputs, packages=EXTRACT_CODE) as folder,
         scratch_database(staging_dir.parent, memory_limit=memory_limit) as connection,
     ):
         register_seeds(connection)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from medpatch.config.code import STAGE_CODE
 from medpatch.config.error import CheckpointError
 from medpatch.config.name import Modality, Stage
 from medpatch.contract.artifact import writing
@@ -14,8 +15,6 @@ from medpatch.train.fit import FitResult
 
 RESULT = "result.json"
 HISTORY = "history.json"
-STAGE_CODE = ("model", "train")
-"""Parts of medpatch whose change makes a checkpoint stale."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.cohort import SplitConfig
 from medpatch.config.error import ConfigError, ContractError
 from medpatch.config.name import Modality, Profile, Task
@@ -17,7 +18,6 @@ from medpatch.contract.artifact import is_current
 from medpatch.contract.table import TABLES
 from medpatch.extract.run import ExtractReport, build_staging, build_warehouse
 from medpatch.extract.source import find_raw
-from medpatch.extract.staging import CODE
 
 from .conftest import EHR, write_ehr, write_gz
 
@@ -124,7 +124,7 @@ def test_staging_is_made_once_and_serves_both_tasks(raw_dir: Path, tmp_path: Pat
         task: Task = config.cohort.task
         report = build_warehouse(source, config, tmp_path / task, inputs="raw", staging_dir=tmp_path / "staging")
         assert report.samples == 2
-        assert is_current(tmp_path / task, inputs="raw", packages=CODE)
+        assert is_current(tmp_path / task, inputs="raw", packages=EXTRACT_CODE)
 
 
 def test_staging_folder_that_is_not_whole_is_refused(raw_dir: Path, tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.error import RawDataError
 from medpatch.contract.artifact import is_current
 from medpatch.extract.record import count_records
 from medpatch.extract.source import find_raw
-from medpatch.extract.staging import CODE, build_staging
+from medpatch.extract.staging import build_staging
 
 from .conftest import EHR, NOTE_COLUMNS, RADIOLOGY, write_ehr, write_gz
 
@@ -134,7 +135,7 @@ def test_broken_file_leaves_the_earlier_folder_whole(raw_dir: Path, tmp_path: Pa
     with pytest.raises(RawDataError):
         stage(raw_dir, out)
 
-    assert is_current(out, inputs="raw", packages=CODE)
+    assert is_current(out, inputs="raw", packages=EXTRACT_CODE)
 
 
 def test_reader_that_loses_a_note_is_caught(raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,10 @@
+"""Which parts of the source decide the content of each kind of folder; a change in them makes it stale."""
+
+EXTRACT_CODE = ("extract", "sql")
+TENSOR_CODE = ("align", "sql")
+GATE_CODE = ("expectations", "validate")
+STAGE_CODE = ("data", "model", "train")
+PREDICTION_CODE = ("data", "evaluate", "model")
+REPORT_CODE = ("evaluate",)
+MODEL_CODE = tuple(sorted({*GATE_CODE, *STAGE_CODE, *PREDICTION_CODE, *REPORT_CODE}))
+"""Everything after the tensors."""
