@@ -43,6 +43,22 @@ class Stage(StrEnum):
     FUSION = "fusion"
 
 
+class Rival(StrEnum):
+    """Models that MedPatch is compared with; single modalities and late fusion come with the stages."""
+
+    EARLY = "early"
+    JOINT = "joint"
+    ENSEMBLE = "ensemble"
+    MEDFUSE = "medfuse"
+    MMTM = "mmtm"
+    DAFT = "daft"
+    METRA = "metra"
+    HEALNET = "healnet"
+    DRFUSE = "drfuse"
+    AVAILABILITY = "availability"
+    BOOSTED_TREES = "boosted_trees"
+
+
 PHENOTYPES: tuple[str, ...] = (
     "Acute and unspecified renal failure",
     "Acute cerebrovascular disease",

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from medpatch.config.base import Frozen
+from medpatch.config.name import Rival
 
 
 class Head(StrEnum):
@@ -41,6 +42,9 @@ class TrainConfig(Frozen):
 class EvaluateConfig(Frozen):
     """How the test split is judged."""
 
+    rivals: tuple[Rival, ...] = Field(
+        (Rival.EARLY,), description="models trained beside MedPatch and compared with it in the report"
+    )
     bootstrap_resamples: int = Field(1000, gt=0, description="patient-level resamples per interval")
     interval_level: float = Field(0.95, gt=0, lt=1)
     calibration_bins: int = Field(10, gt=1)

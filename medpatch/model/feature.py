@@ -52,3 +52,46 @@ class Features:
 
     presence: Tensor
     modality: Mapping[Modality, ModalityFeature]
+
+
+@dataclass(frozen=True)
+class ModalityTokens:
+    """One modality of B stays as a rival sees it: the output of the stage-1 encoder, before any projection.
+
+    Attributes:
+        tokens: (B, N, D) of the encoder, zeros where not real.
+        token_mask: (B, N) bool, True where the token is real; all False where the stay lacks the modality.
+        pooled: (B, D) the encoder's own summary, zeros where the stay lacks the modality.
+        logits: (B, K) of the unimodal model, zeros where the stay lacks the modality.
+    """
+
+    tokens: Tensor
+    token_mask: Tensor
+    pooled: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class StayTokens:
+    """B stays as every rival sees them.
+
+    Attributes:
+        presence: (B, M) bool, columns in the order of `modality`.
+        modality: one entry per modality of the run, in canonical order.
+    """
+
+    presence: Tensor
+    modality: Mapping[Modality, ModalityTokens]
+
+
+@dataclass(frozen=True)
+class RivalOutput:
+    """What a rival makes of B stays.
+
+    Attributes:
+        logits: (B, K), the prediction.
+        auxiliary_loss: scalar added to the label loss in training, or None.
+    """
+
+    logits: Tensor
+    auxiliary_loss: Tensor | None = None
