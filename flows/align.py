@@ -1,20 +1,17 @@
 """Mart tables to one Parquet row of tensors per stay, then the tensor gate."""
 
-from pathlib import Path
-from typing import Any
-
 from prefect import flow
 
 from flows.context import RunContext
 from flows.extract import extract_steps
 from flows.gate import publish_gate
+from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
 from medpatch.align.cxr import image_fingerprint
 from medpatch.config.base import digest_of
 from medpatch.config.code import TENSOR_CODE
-from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_tensors
 
@@ -60,11 +57,12 @@ def align_steps(run: RunContext, warehouse_fingerprint: str) -> str:
 
 @flow(name="align")
 def align(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    refresh: Refresh = (),
 ) -> None:
     """Everything up to the tensors; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
     align_steps(run, extract_steps(run))

@@ -1,5 +1,6 @@
 """The `medpatch` command; every subcommand is a thin call into synthetic, the flows or the services."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from medpatch.config.error import MedPatchError
+from medpatch.config.error import MedPatchError, ServerLostError
 from medpatch.config.override import parse_overrides
 from medpatch.config.path import PathConfig, set_up_environment
 from medpatch.config.preset import PresetName
+from medpatch.contract.refresh import Step
 
 app = typer.Typer(
     name="medpatch",
@@ -38,6 +40,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", help="one field changed, e.g. --set train.seed=3; may be repeated"),
 ]
+Refresh = Annotated[
+    list[Step] | None,
+    typer.Option("--refresh", help="do this step and all after it again although nothing changed; may be repeated"),
+]
 DEFAULT_PRESET = PresetName.tiny_in_hospital_mortality
 
 
@@ -50,9 +56,12 @@ def demo(
     """Make a synthetic MIMIC, run the whole pipeline on it for both tasks, print the results."""
     with _named_errors():
         paths = _paths(None, work_dir)
-        from flows.demo import run_demo
+        from flows.server import api_server
 
-        run_demo(paths, subjects=subjects, seed=seed)
+        with api_server(paths):
+            from flows.demo import run_demo
+
+            run_demo(paths, subjects=subjects, seed=seed)
 
 
 @app.command()
@@ -85,77 +94,130 @@ def synth(
 
 @app.command()
 def extract(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    refresh: Refresh = None,
 ) -> None:
     """Raw files to gated tables."""
-    _run_until("warehouse_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    _run_until("warehouse_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
 
 
 @app.command()
 def align(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    refresh: Refresh = None,
 ) -> None:
     """Everything up to the gated tensors."""
-    _run_until("tensor_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    _run_until("tensor_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
 
 
 @app.command()
 def train(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    refresh: Refresh = None,
 ) -> None:
     """Everything up to the checkpoints."""
-    _run_until("checkpoint_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    _run_until("checkpoint_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
 
 
 @app.command()
 def evaluate(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    refresh: Refresh = None,
 ) -> None:
     """Everything up to the report; the test split is read here and nowhere else."""
-    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
 
 
 @app.command()
 def run(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    refresh: Refresh = None,
 ) -> None:
     """The whole job, without a deployment: extract, align, train, evaluate."""
-    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
+
+
+PrefectPort = Annotated[
+    int | None, typer.Option(envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page [default: 4200]")
+]
+MlflowPort = Annotated[
+    int | None, typer.Option(envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page [default: 5000]")
+]
 
 
 @app.command()
-def ui(
+def up(
     work_dir: WorkDir = None,
-    prefect_port: Annotated[int, typer.Option(help="port of the Prefect page")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="port of the MLflow page")] = 5000,
+    raw_dir: RawDir = None,
+    prefect_port: PrefectPort = None,
+    mlflow_port: MlflowPort = None,
+    worker_limit: Annotated[int, typer.Option(min=1, help="flow runs that the worker takes at a time")] = 1,
 ) -> None:
-    """Serve the Prefect and MLflow pages on 127.0.0.1 until Ctrl-C."""
+    """Start the Prefect server, the MLflow server and a worker on 127.0.0.1, deploy everything, print the addresses."""
     with _named_errors():
-        from flows.service import serve_pages
+        paths = _paths(raw_dir, work_dir)
+        from flows.board import print_up
+        from flows.service import Wanted, up
 
-        serve_pages(_paths(None, work_dir), prefect_port=prefect_port, mlflow_port=mlflow_port)
+        wanted = Wanted(prefect_port=prefect_port, mlflow_port=mlflow_port, worker_limit=worker_limit)
+        print_up(up(paths, wanted, say=Console().print))
 
 
 @app.command()
-def serve(
-    work_dir: WorkDir = None,
-    prefect_port: Annotated[int, typer.Option(help="port of the running Prefect server")] = 4200,
-) -> None:
-    """Register the deployments of prefect.yaml and work for them until Ctrl-C; needs `medpatch ui` running."""
+def down(work_dir: WorkDir = None) -> None:
+    """Stop what `up` started for this work folder, and nothing else."""
     with _named_errors():
-        from flows.service import serve_worker
+        from flows.service import down
 
-        serve_worker(_paths(None, work_dir), prefect_port=prefect_port)
+        count = down(_paths(None, work_dir))
+        Console().print(f"stopped {count} processes" if count else "nothing of this work folder was running")
+
+
+@app.command()
+def status(work_dir: WorkDir = None) -> None:
+    """Say what of `up` runs; exit code 1 if not everything does."""
+    with _named_errors():
+        from flows.board import print_status
+
+        if not print_status(_paths(None, work_dir)):
+            sys.exit(1)
 
 
 def _run_until(
-    artefact: str, preset: str, *, raw_dir: Path | None, work_dir: Path | None, overrides: list[str] | None
+    artefact: str,
+    preset: str,
+    *,
+    raw_dir: Path | None,
+    work_dir: Path | None,
+    overrides: list[str] | None,
+    refresh: list[Step] | None,
 ) -> None:
     with _named_errors():
         paths = _paths(raw_dir, work_dir)
-        from flows.local import run_locally
+        from flows.server import api_server
+        from flows.start import settle
 
-        run_locally(artefact, preset, paths=paths, overrides=parse_overrides(overrides or []))
+        fields = parse_overrides(overrides or [])
+        run = settle(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=fields)
+        with api_server(paths):
+            from flows.local import run_locally
+
+            run_locally(artefact, run, overrides=fields, refresh=refresh or [])
 
 
 def _paths(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:
@@ -174,6 +236,9 @@ def _named_errors() -> Iterator[None]:
         _forget_frames(error)
         Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
         Console(stderr=True, markup=False, highlight=False).print(str(error), soft_wrap=True)
+        if isinstance(error, ServerLostError):
+            # what prefect still wants to send would be tried again and again for minutes
+            os._exit(1)
         sys.exit(1)
 
 

@@ -1,7 +1,6 @@
 """Checkpoints to predictions, the prediction gate, the report, and its place in MLflow."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -12,6 +11,7 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.extract import extract_steps
 from flows.gate import publish_gate
+from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -20,7 +20,6 @@ from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
 from medpatch.config.path import code_digest
-from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run
@@ -133,11 +132,12 @@ def model_steps(run: RunContext, tensors: str) -> Path:
 
 @flow(name="evaluate")
 def evaluate(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    refresh: Refresh = (),
 ) -> Path:
     """Everything up to the report; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
     return model_steps(run, align_steps(run, extract_steps(run)))

@@ -1,18 +1,15 @@
 """Raw MIMIC files to mart tables, layer by layer, then the table gate."""
 
-from pathlib import Path
-from typing import Any
-
 from prefect import flow
 
 from flows.context import RunContext
 from flows.gate import publish_gate
+from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.code import EXTRACT_CODE
-from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_warehouse
 
@@ -69,10 +66,11 @@ def extract_steps(run: RunContext) -> str:
 
 @flow(name="extract")
 def extract(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    refresh: Refresh = (),
 ) -> None:
     """Extraction alone."""
-    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides))
+    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh))

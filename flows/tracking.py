@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flows.context import RunContext
+from flows.journal import note_mlflow_run
 from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
+from medpatch.contract.refresh import is_refreshing
 from medpatch.track.run import TrackedRun, open_tracking, parent_run
 
 RECORD = "mlflow_run.json"
@@ -21,6 +23,7 @@ def tracked(run: RunContext) -> Iterator[TrackedRun]:
         data_digest=run.data_dir.name.removeprefix("data-"),
         made_up=run.made_up is not None,
     ) as parent:
+        note_mlflow_run(run.paths, parent.run_id)
         yield parent
 
 
@@ -37,7 +40,12 @@ def remember(run: RunContext, parent: TrackedRun, *, inputs: str) -> None:
 
 
 def finished_run(run: RunContext, inputs: str) -> str | None:
-    """MLflow run id, if a run from these inputs finished and every folder it left is still whole; else None."""
+    """MLflow run id, if a run from these inputs finished and every folder it left is still whole; else None.
+
+    None too while a step is to be done again.
+    """
+    if is_refreshing():
+        return None
     try:
         record = json.loads((run.run_dir / RECORD).read_text())
         same = record["inputs"] == inputs and record["tracking_uri"] == run.paths.tracking_uri

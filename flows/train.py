@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 from flows.align import align_steps
 from flows.context import RunContext
 from flows.extract import extract_steps
+from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -18,7 +19,6 @@ from flows.tracking import tracked
 from medpatch.config.base import digest_of
 from medpatch.config.code import STAGE_CODE
 from medpatch.config.name import Modality
-from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.track.log import live_metrics, log_history
 from medpatch.track.run import TrackedRun, child_run
@@ -144,13 +144,14 @@ def train_steps(run: RunContext, tensors: str, parent: TrackedRun) -> Trained:
 
 @flow(name="train")
 def train(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    refresh: Refresh = (),
 ) -> None:
     """Everything up to the checkpoints; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
     tensors = align_steps(run, extract_steps(run))
     with tracked(run) as parent:
         train_steps(run, tensors, parent)

@@ -80,6 +80,16 @@ def set_up_environment(paths: PathConfig) -> None:
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "medpatch,flows")
 
 
+def prefect_api() -> str | None:
+    """Address of the Prefect API that the user, or a worker, has named; None if none is."""
+    return os.environ.get("PREFECT_API_URL")
+
+
+def set_prefect_api(address: str) -> None:
+    """Make this process and its children use that Prefect API; call before prefect is imported."""
+    os.environ["PREFECT_API_URL"] = address
+
+
 def child_environment(paths: PathConfig, **more: str) -> dict[str, str]:
     """Environment of a process we start: ours, the same locations, and `more`."""
     return {

@@ -11,6 +11,7 @@ from pathlib import Path
 from medpatch.config.base import digest_of
 from medpatch.config.error import ContractError
 from medpatch.config.path import code_digest
+from medpatch.contract.refresh import must_be_redone, note_written
 
 DESCRIPTION = "artifact.json"
 
@@ -43,13 +44,19 @@ def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Ite
             shutil.rmtree(old)
         else:
             aside.rename(target)
+        note_written(target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
 
 
 def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> bool:
-    """True if `target` was made from these inputs by this code and every file still has its size."""
+    """True if `target` was made from these inputs by this code and every file still has its size.
+
+    False while its step is to be done again (`contract.refresh`) and it has not been written since.
+    """
+    if must_be_redone(target, packages):
+        return False
     try:
         description = json.loads((target / DESCRIPTION).read_text())
         same = description["inputs"] == inputs and description["code"] == code_digest(packages)
