@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from medpatch.config.error import ConfigError
+from medpatch.contract.artifact import replacing
 
 MADE_UP = "MADE_UP.json"
 VERSION = 1
@@ -35,18 +34,5 @@ def made_up_folder(target: Path) -> Iterator[Path]:
             f"synth: {target} exists and is not a made-up tree (no {MADE_UP}); "
             "choose another folder or remove it yourself"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.parent / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}.tmp"
-    aside.mkdir()
-    try:
+    with replacing(target) as aside:
         yield aside
-        if target.exists():
-            old = aside.with_suffix(".old")
-            target.rename(old)
-            aside.rename(target)
-            shutil.rmtree(old)
-        else:
-            aside.rename(target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
