@@ -7,16 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from medpatch.config.error import ConfigError
+from medpatch.config.path import code_digest
 from medpatch.contract.artifact import replacing
 
 MADE_UP = "MADE_UP.json"
-VERSION = 1
-"""Raised whenever the same seed gives other files."""
+
+
+def generator() -> str:
+    """Digest of the code that makes up trees: with the same seed it gives the same files."""
+    return code_digest(("synthetic",))
 
 
 def describe(root: Path, *, kind: str, statement: str, seed: int, **more: object) -> None:
     """Write MADE_UP.json, which says what the folder is and that it is made up."""
-    content = {"kind": kind, "statement": statement, "seed": seed, "generator version": VERSION, **more}
+    content = {"kind": kind, "statement": statement, "seed": seed, "generator": generator(), **more}
     (root / MADE_UP).write_text(json.dumps(content, indent=1) + "\n")
 
 
