@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.gate import publish_gate
 from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
@@ -12,7 +13,6 @@ from flows.step import step
 from medpatch.align.cxr import image_fingerprint
 from medpatch.config.base import digest_of
 from medpatch.config.code import TENSOR_CODE
-from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_tensors
 
 
@@ -22,7 +22,8 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
     inputs = digest_of(
         run.data_dir.name, warehouse_fingerprint, image_fingerprint(run.warehouse_dir, run.source.cxr_dir)
     )
-    if not is_current(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE):
+
+    def make() -> None:
         from medpatch.align import shard
 
         with progress_bar("aligning stays") as progress:
@@ -34,7 +35,8 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
                 inputs=inputs,
                 progress=progress,
             )
-    return fingerprint(run.tensor_dir)
+
+    return ensure(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE, make=make)
 
 
 @step("gate-tensors")

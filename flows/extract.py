@@ -3,14 +3,15 @@
 from prefect import flow
 
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.gate import publish_gate
 from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
 from flows.progress import progress_bar
+from flows.show import show_cohort
 from flows.start import start
 from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.code import EXTRACT_CODE
-from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_warehouse
 
 
@@ -18,19 +19,22 @@ from medpatch.validate.gate import gate_warehouse
 def stage_raw_tables(run: RunContext) -> str:
     """Parse the raw files once; the fingerprint of the Parquet folder that all configurations share."""
     inputs = digest_of(run.raw_fingerprint)
-    if not is_current(run.staging_dir, inputs=inputs, packages=EXTRACT_CODE):
+
+    def make() -> None:
         from medpatch.extract.staging import build_staging
 
         with progress_bar("parsing raw tables") as progress:
             build_staging(run.source, run.staging_dir, inputs=inputs, progress=progress)
-    return fingerprint(run.staging_dir)
+
+    return ensure(run.staging_dir, inputs=inputs, packages=EXTRACT_CODE, make=make)
 
 
 @step("build-tables")
 def build_tables(run: RunContext, staging_fingerprint: str) -> str:
     """Run sql/ layer by layer; the fingerprint of the warehouse folder."""
     inputs = digest_of(run.data_dir.name, staging_fingerprint)
-    if not is_current(run.warehouse_dir, inputs=inputs, packages=EXTRACT_CODE):
+
+    def make() -> None:
         from medpatch.extract.run import build_warehouse
 
         with progress_bar("building tables") as progress:
@@ -42,7 +46,10 @@ def build_tables(run: RunContext, staging_fingerprint: str) -> str:
                 staging_dir=run.staging_dir,
                 progress=progress,
             )
-    return fingerprint(run.warehouse_dir)
+
+    made = ensure(run.warehouse_dir, inputs=inputs, packages=EXTRACT_CODE, make=make)
+    show_cohort(run)
+    return made
 
 
 @step("gate-tables")

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flows.context import RunContext
+from flows.failure import explained
 from flows.journal import note_mlflow_run
 from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
 from medpatch.contract.refresh import is_refreshing
+from medpatch.track.evidence import system_metrics
 from medpatch.track.run import TrackedRun, open_tracking, parent_run
 
 RECORD = "mlflow_run.json"
@@ -16,13 +18,17 @@ RECORD = "mlflow_run.json"
 @contextmanager
 def tracked(run: RunContext) -> Iterator[TrackedRun]:
     """The MLflow parent run of this pipeline run; marked FAILED if the block raises."""
-    with parent_run(
-        open_tracking(run.paths),
-        run.config,
-        preset=run.preset,
-        data_digest=run.data_dir.name.removeprefix("data-"),
-        made_up=run.made_up is not None,
-    ) as parent:
+    with (
+        explained("mlflow"),
+        parent_run(
+            open_tracking(run.paths),
+            run.config,
+            preset=run.preset,
+            data_digest=run.data_dir.name.removeprefix("data-"),
+            made_up=run.made_up is not None,
+        ) as parent,
+        system_metrics(parent),
+    ):
         note_mlflow_run(run.paths, parent.run_id)
         yield parent
 

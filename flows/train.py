@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 from flows.align import align_steps
 from flows.context import RunContext
 from flows.extract import extract_steps
+from flows.gpu import gpu_slot
 from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
@@ -153,7 +154,7 @@ def train(
     """Everything up to the checkpoints; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
     tensors = align_steps(run, extract_steps(run))
-    with tracked(run) as parent:
+    with tracked(run) as parent, gpu_slot(run.config):
         train_steps(run, tensors, parent)
 
 

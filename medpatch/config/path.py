@@ -41,6 +41,12 @@ class PathConfig(Frozen):
         return self.work_dir / "mlartifacts"
 
     @property
+    def shown_tracking_uri(self) -> str:
+        """The tracking URI without user name and password, for pages and messages."""
+        scheme, separator, rest = self.tracking_uri.partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else self.tracking_uri
+
+    @property
     def has_tracking_store(self) -> bool:
         """False if the tracking URI names a local database that is not there (any more)."""
         prefix = "sqlite:///"

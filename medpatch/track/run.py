@@ -120,7 +120,7 @@ def parent_run(
     }
     client = tracking.client()
     experiment_id = _experiment(client, tracking, f"{EXPERIMENT_PREFIX}{config.cohort.task}")
-    with _open(client, tracking, experiment_id, name=f"{preset}-{config.digest()}", tags=tags) as run:
+    with _open(client, tracking, experiment_id, name=run_name(preset, config), tags=tags) as run:
         log_params(run, config.flatten())
         yield run
 
@@ -134,6 +134,29 @@ def child_run(
     own = {**parent.tags, "model": model, **(tags or {}), "mlflow.parentRunId": parent.run_id}
     with _open(client, parent.tracking, parent.experiment_id, name=name, tags=own) as run:
         yield run
+
+
+def run_name(preset: str, config: PipelineConfig) -> str:
+    """A name that one can read and tell apart: preset, seed, and the first digits of the configuration."""
+    return f"{preset} seed {config.train.seed} {config.digest()[:4]}"
+
+
+def find_run(tracking: Tracking, run_id: str) -> TrackedRun:
+    """A run that is there already."""
+    found = tracking.client().get_run(run_id)
+    tags = {key: value for key, value in found.data.tags.items() if not key.startswith("mlflow.")}
+    return TrackedRun(tracking, run_id, found.info.experiment_id, tags)
+
+
+def run_page(run: TrackedRun, *, server: str | None) -> str | None:
+    """Address of the run's page: on the tracking server, else on a local one, else None.
+
+    Args:
+        run: any run.
+        server: address of a server of the same store, if one runs.
+    """
+    base = run.tracking.uri if run.tracking.uri.startswith(("http://", "https://")) else server
+    return None if base is None else f"{base.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
 
 def log_params(run: TrackedRun, params: Mapping[str, object]) -> None:
