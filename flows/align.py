@@ -5,8 +5,9 @@ from prefect import flow
 from flows.context import RunContext
 from flows.ensure import ensure
 from flows.extract import extract_steps
+from flows.fan import spread_over
 from flows.gate import publish_gate
-from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -33,6 +34,7 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
                 run.config,
                 run.tensor_dir,
                 inputs=inputs,
+                spread=spread_over(run.runner, title="shards"),
                 progress=progress,
             )
 
@@ -63,8 +65,10 @@ def align(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
+    *,
     refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> None:
     """Everything up to the tensors; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     align_steps(run, extract_steps(run))

@@ -1,8 +1,11 @@
 """What a person reads after `medpatch up` and `medpatch status`."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
+from flows.collect import Candidate
 from flows.record import MLFLOW, PREFECT, Record, record_file
 from flows.service import status
 from medpatch.config.path import PathConfig
@@ -36,3 +39,16 @@ def print_status(paths: PathConfig) -> bool:
         table.add_row(*row)
     console.print(table)
     return all(state == "runs" for _, state, _ in rows)
+
+
+def print_garbage(found: Sequence[Candidate]) -> None:
+    """The folders that nothing needs, their size, and the sum."""
+    console = Console()
+    if not found:
+        console.print("nothing to remove: every folder is needed, or too young")
+        return
+    table = Table("folder", "GB", "why", box=None)
+    for one in found:
+        table.add_row(one.folder.name, f"{one.size_bytes / 1e9:.2f}", one.reason)
+    table.add_row("", f"{sum(one.size_bytes for one in found) / 1e9:.2f}", f"{len(found)} folders")
+    console.print(table)

@@ -1,7 +1,7 @@
 """What every flow is handed: the effective configuration and where each artefact of it lives."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medpatch.config.base import digest_of
@@ -9,6 +9,7 @@ from medpatch.config.error import ConfigError
 from medpatch.config.modality import ModalityConfig
 from medpatch.config.path import PathConfig
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.runner import RunnerConfig
 from medpatch.extract.source import RawSource, find_raw, missing_modalities, raw_fingerprint
 from medpatch.extract.split_list import read_split_list
 
@@ -26,6 +27,7 @@ class RunContext:
         source: the raw data sets found.
         raw_fingerprint: digest of the raw files and of the split lists, if any.
         dropped: modalities asked for but absent from the raw files.
+        runner: where the parts of a step run; changes no result.
     """
 
     preset: str
@@ -34,6 +36,7 @@ class RunContext:
     source: RawSource
     raw_fingerprint: str
     dropped: tuple[str, ...]
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
 
     @property
     def made_up(self) -> str | None:

@@ -12,7 +12,7 @@ from flows.evidence import track_data, track_gates
 from flows.extract import extract_steps
 from flows.gate import publish_gate
 from flows.gpu import gpu_slot
-from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.registry import register
 from flows.show import show_links, show_result
@@ -145,8 +145,10 @@ def evaluate(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
+    *,
     refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> Path:
     """Everything up to the report; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     return model_steps(run, align_steps(run, extract_steps(run)))

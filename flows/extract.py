@@ -2,10 +2,11 @@
 
 from prefect import flow
 
+from flows.collect import note_use
 from flows.context import RunContext
 from flows.ensure import ensure
 from flows.gate import publish_gate
-from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.show import show_cohort
 from flows.start import start
@@ -68,6 +69,7 @@ def extract_steps(run: RunContext) -> str:
     staging = stage_raw_tables(run)
     warehouse = build_tables(run, staging)
     gate_tables(run, warehouse)
+    note_use(run, (run.staging_dir, run.data_dir))
     return warehouse
 
 
@@ -77,7 +79,11 @@ def extract(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
+    *,
     refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> None:
     """Extraction alone."""
-    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh))
+    extract_steps(
+        start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
+    )

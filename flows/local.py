@@ -15,6 +15,7 @@ from flows.extract import extract
 from flows.pipeline import full_pipeline
 from flows.train import train
 from medpatch.config.error import MedPatchError, ServerLostError
+from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
 from medpatch.evaluate.report import read_table
 
@@ -28,7 +29,12 @@ FLOWS = {
 
 
 def run_locally(
-    artefact: str, run: RunContext, *, overrides: Mapping[str, Any], refresh: Collection[Step] = ()
+    artefact: str,
+    run: RunContext,
+    *,
+    overrides: Mapping[str, Any],
+    refresh: Collection[Step] = (),
+    runner: RunnerConfig | None = None,
 ) -> Path:
     """Run until one artefact exists; print where it is, and the result table if it is the report.
 
@@ -45,7 +51,8 @@ def run_locally(
             raw_dir=run.paths.raw_dir,
             work_dir=run.paths.work_dir,
             overrides=dict(overrides),
-            refresh=list(refresh),
+            refresh=tuple(refresh),
+            runner=runner,
         )
     except httpx.TransportError as error:
         raise ServerLostError(

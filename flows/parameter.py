@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.preset import PresetName
+from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
 
 
@@ -83,4 +84,7 @@ Overrides = Annotated[
 Refresh = Annotated[
     tuple[Step, ...],
     Field(description="do these steps, and all after them, again although nothing changed"),
+]
+RunnerSettings = Annotated[
+    RunnerConfig | None, Field(description="where the parts of a step run; empty: in one process of this machine")
 ]

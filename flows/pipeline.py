@@ -9,7 +9,7 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.evaluate import model_steps
 from flows.extract import extract_steps
-from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.start import start
 from medpatch.config.preset import PresetName
 
@@ -27,7 +27,9 @@ def full_pipeline(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
+    *,
     refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> Path:
     """From raw MIMIC files to an evaluated MedPatch run; what is current is reused.
 
@@ -40,6 +42,6 @@ def full_pipeline(
     Returns:
         The folder of the report.
     """
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     get_run_logger().info("data %s, run %s", run.data_dir.name, run.run_dir.name)
     return pipeline_steps(run)

@@ -1,6 +1,7 @@
 """From what a person types to a RunContext."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from flows.context import RunContext, open_context
 from medpatch.config.override import apply_overrides
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import preset as find_preset
+from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step, refresh_from
 
 
@@ -36,6 +38,7 @@ def start(
     work_dir: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     refresh: Collection[Step] = (),
+    runner: RunnerConfig | None = None,
 ) -> RunContext:
     """What a flow begins with: `settle`, and the runs of killed processes closed.
 
@@ -45,6 +48,7 @@ def start(
         work_dir: None takes the environment's.
         overrides: single fields by dotted name.
         refresh: steps to do again, each with all that follow it, whatever is current.
+        runner: where the parts of a step run; None means here.
 
     Raises:
         ConfigError: unknown preset or field, or a value that its field refuses.
@@ -55,4 +59,4 @@ def start(
 
     open_entry(run.paths)
     refresh_from(refresh)
-    return run
+    return run if runner is None else replace(run, runner=runner)

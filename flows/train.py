@@ -12,7 +12,7 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.extract import extract_steps
 from flows.gpu import gpu_slot
-from flows.parameter import Overrides, Preset, RawDir, Refresh, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -149,10 +149,12 @@ def train(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
+    *,
     refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> None:
     """Everything up to the checkpoints; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     tensors = align_steps(run, extract_steps(run))
     with tracked(run) as parent, gpu_slot(run.config):
         train_steps(run, tensors, parent)
