@@ -150,8 +150,13 @@ def _line(paths: PathConfig, name: str, port: int) -> list[str]:
     return [*command("mlflow"), "server", *place, "--workers", "1", *store]
 
 
-def _environment(paths: PathConfig, record: Record, *, api: str | None = None) -> dict[str, str]:
+def _environment(
+    paths: PathConfig, record: Record, *, api: str | None = None, ui_api: str | None = None
+) -> dict[str, str]:
+    """Of a service; `ui_api` is where the pages of the Prefect server look for it, which is its own port."""
     more = {MARK: record.token, "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES}
+    if ui_api is not None:
+        more["PREFECT_SERVER_UI_API_URL"] = ui_api
     if api is not None:
         more |= {"PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "2"}
     return child_environment(paths, **more)
@@ -168,7 +173,8 @@ def _start(
 ) -> Record:
     """Start it and write that down at once, so that `down` finds it even if we end here."""
     log = paths.work_dir / "log" / f"{name.lower()}.log"
-    process = start(line, log=log, environment=_environment(paths, record, api=api))
+    ui_api = f"http://{HOST}:{port}/api" if name == PREFECT else None
+    process = start(line, log=log, environment=_environment(paths, record, api=api, ui_api=ui_api))
     service = Service(name=name, pid=process.pid, birth=birth(process.pid) or "", port=port, log=log)
     record = record.with_service(service)
     write_record(paths, record)

@@ -16,8 +16,9 @@ OFFLINE_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""Telemetry of prefect, mlflow and great_expectations switched off."""
+"""Telemetry of prefect, mlflow and great_expectations switched off, and MLflow's bars about copied files."""
 
 
 class PathConfig(Frozen):

@@ -46,6 +46,7 @@ def register_model(
         name: registered model, for example "medpatch-phenotyping".
         validation_auroc: macro AUROC of the validation split; None counts as worst.
     """
+    from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
 
     client = run.tracking.client()
@@ -55,6 +56,7 @@ def register_model(
         save(folder, model.model_id)
         client.log_model_artifacts(model.model_id, str(folder))
     client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
     try:
         client.create_registered_model(name)
     except MlflowException as error:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:  # importing mlflow takes two seconds, so it waits until a run
 logger = logging.getLogger(__name__)
 
 EXPERIMENT_PREFIX = "medpatch/"
+EXPERIMENT_TAGS = {
+    # opens the page of runs and metrics instead of the one for language models
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "One run per pipeline run; below it one per step and model. Compare `test/auroc` of the "
+    "parents; `gate.*` says how the data were judged; the report is among the artifacts.",
+}
 LOCAL_SCHEMES = ("sqlite:", "file:", "/")
 PARAMS_PER_BATCH = 100
 UNKNOWN = "unknown"
@@ -137,8 +143,12 @@ def child_run(
 
 
 def run_name(preset: str, config: PipelineConfig) -> str:
-    """A name that one can read and tell apart: preset, seed, and the first digits of the configuration."""
-    return f"{preset} seed {config.train.seed} {config.digest()[:4]}"
+    """A name that one can read and tell apart in a narrow column: size, seed, first digits of the configuration.
+
+    The task is left out: it is the experiment's.
+    """
+    size = preset.replace(str(config.cohort.task), "").strip("_") or "full"
+    return f"{size} {config.digest()[:4]} seed {config.train.seed}"
 
 
 def find_run(tracking: Tracking, run_id: str) -> TrackedRun:
@@ -194,7 +204,7 @@ def _experiment(client: "MlflowClient", tracking: Tracking, name: str) -> str:
     if found is None:
         place = None if tracking.artifact_dir is None else (tracking.artifact_dir / name).as_uri()
         try:
-            return client.create_experiment(name, artifact_location=place)
+            return client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
         except MlflowException:  # another process made it in between
             found = client.get_experiment_by_name(name)
             if found is None:
