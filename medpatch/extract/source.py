@@ -102,10 +102,15 @@ def raw_fingerprint(source: RawSource) -> str:
     """
     files = {name: file for name in RAW_TABLES if (file := source.file(name)) is not None}
     described = {
-        name: (str(file.relative_to(source.folder(RAW_TABLES[name]))), *_describe(file, file.stat().st_mtime_ns))
+        name: (str(file.relative_to(source.folder(RAW_TABLES[name]))), *describe_file(file))
         for name, file in sorted(files.items())
     }
     return digest_of(described, source.release, source.made_up)
+
+
+def describe_file(file: Path) -> tuple[int, str]:
+    """Size and digest of a raw file; remembered while its time of change stays the same."""
+    return _describe(file, file.stat().st_mtime_ns)
 
 
 def table_file(folder: Path, table: RawTable) -> Path | None:
@@ -178,7 +183,6 @@ def _release(ehr_dir: Path, headers: dict[str, list[str]]) -> str:
 
 @lru_cache(maxsize=256)
 def _describe(file: Path, mtime_ns: int) -> tuple[int, str]:
-    """Size and digest; remembered while the file's time of change stays the same."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         if size <= WHOLE_HASH_BYTES:
