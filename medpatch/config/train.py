@@ -89,7 +89,9 @@ class TrainConfig(Frozen):
     cache_gib: float = Field(
         64.0, ge=0, description="disk for the tokens of one modality and split, GiB; the rest is encoded again"
     )
-    rival_tokens: int = Field(64, gt=0, description="tokens per stay and modality that a rival reads; more are averaged")
+    rival_tokens: int = Field(
+        64, gt=0, description="tokens per stay and modality that a rival reads; more are averaged"
+    )
     precision: Precision = Precision.FLOAT32
     device: str = Field("auto", description="auto, cpu or cuda")
     processes: int = Field(1, gt=0, description="training processes on this machine, one per GPU or, on a CPU, core")

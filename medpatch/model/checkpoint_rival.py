@@ -48,9 +48,7 @@ def save_rival(
     describe(folder, found)
 
 
-def load_rival(
-    folder: Path, *, device: torch.device | str = "cpu", data: str | None = None
-) -> tuple[Rival, EndToEnd]:
+def load_rival(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> tuple[Rival, EndToEnd]:
     """Name and network of a rival, in eval mode.
 
     Raises:
@@ -62,7 +60,9 @@ def load_rival(
         raw_width = {Modality(m): int(width) for m, width in found.more["raw_width"].items()}
         moving = [Modality(m) for m in found.more["moving"]]
     except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder}: its description names no rival ({type(error).__name__}); train again") from error
+        raise CheckpointError(
+            f"{folder}: its description names no rival ({type(error).__name__}); train again"
+        ) from error
     unimodal = {m: build_unimodal(found.model, found.spec, modality=m, backbone=found.backbone.get(m)) for m in moving}
     network: nn.Module = EndToEnd(unimodal, build_rival(rival, found.model, found.spec, raw_width=raw_width))
     return rival, restore(network, folder).to(device).eval()

@@ -11,6 +11,7 @@ from medpatch.contract.batch import FusionOutput
 
 HEADS = 3
 
+
 def label_loss(logits: Tensor, label: Tensor) -> Tensor:
     """Mean binary cross-entropy over stays and labels; logits and label (B, K)."""
     return bce(logits, label)

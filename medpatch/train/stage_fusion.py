@@ -32,6 +32,7 @@ from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts
 from medpatch.train.step import fusion_step
 
+
 def run_fusion(
     config: PipelineConfig,
     tensor_dir: Path,

@@ -116,9 +116,7 @@ def run_unimodal(
             fitted,
             inputs=inputs,
             session=session,
-            save=lambda aside: save(
-                aside, network.cpu(), kind="unimodal", model=config.model, spec=spec, data=data
-            ),
+            save=lambda aside: save(aside, network.cpu(), kind="unimodal", model=config.model, spec=spec, data=data),
         )
 
 

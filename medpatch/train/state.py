@@ -111,9 +111,7 @@ class StateFile:
         for name, value in _below(tensors, "optimizer/").items():
             number, key = name.split("/")
             moments.setdefault(int(number), {})[key] = value
-        self.optimizer.load_state_dict(
-            {"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]}
-        )
+        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
         for group, rate in zip(self.optimizer.param_groups, plain["rates"], strict=True):
             group["lr"] = rate
         self.schedule.load_state_dict(plain["schedule"])

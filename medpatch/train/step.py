@@ -1,17 +1,14 @@
 """The step function of each stage: indices of stays to loss and logits."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
 from medpatch.config.name import Modality
+from medpatch.feature.assemble import Pools, assemble
 from medpatch.feature.augment import random_view
-from medpatch.feature.opening import SplitIndex
 from medpatch.feature.ragged import Inputs, Ragged
 from medpatch.feature.store import InputStore
 from medpatch.model.confidence import TokenScorer
-from medpatch.model.feature import Features
 from medpatch.model.medpatch import MedPatch
 from medpatch.model.unimodal import Unimodal
 from medpatch.train.loss import HeadLoss, label_loss
@@ -53,15 +50,6 @@ def confidence_step(scorer: TokenScorer, tokens: Ragged, label: Tensor, *, devic
     return step
 
 
-class Pools(Protocol):
-    """Stays as fusion reads them: a `FeatureStore`, or one that changes from epoch to epoch."""
-
-    index: SplitIndex
-
-    def take(self, index: Tensor, device: torch.device) -> Features:
-        """Features of some stays."""
-
-
 def fusion_step(
     network: MedPatch, head_loss: HeadLoss, pools: Pools, *, raw: InputStore | None, device: torch.device
 ) -> Step:
@@ -76,12 +64,7 @@ def fusion_step(
     """
 
     def step(index: Tensor, is_training: bool) -> StepOutput:
-        features = pools.take(index, device)
-        if raw is not None:
-            moving = network.extractor(raw.take(index).to(device)).modality
-            merged = features.modality | moving
-            features = Features(features.presence, {m: merged[m] for m in network.fusion.modalities})
-        output = network.fuse(features)
+        output = network.fuse(assemble(network, pools, raw, index, device=device))
         label = pools.index.label[index].to(device)
         return StepOutput(head_loss(output, label), len(index), logits=output.late.detach(), label=label)
 

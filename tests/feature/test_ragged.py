@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from train.cohort import CHUNK, make_cohort, pick
 
 from medpatch.config.name import Modality
 from medpatch.contract.batch import Tokens
@@ -11,7 +12,6 @@ from medpatch.train.auroc import macro_auroc
 from medpatch.train.batching import in_order, shuffled
 from medpatch.train.cache import as_input, collect_features, collect_inputs, collect_tokens
 from medpatch.train.column import ColumnWriter
-from train.cohort import CHUNK, make_cohort, pick
 
 
 @pytest.mark.parametrize("modality", list(Modality))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medpatch.contract.batch import FusionOutput
-from medpatch.train.loss import fusion_loss, label_loss, token_loss, weighted_loss
+from medpatch.train.loss import label_loss, weighted_loss
 
 
 def _golden(shared_dir: Path, name: str) -> dict[str, torch.Tensor]:
