@@ -11,7 +11,7 @@ from medpatch.model.block import rank_of
 from medpatch.model.feature import RivalOutput, StayTokens
 from medpatch.model.head import Head
 
-LAYERS, HEADS = 3, 8
+LAYERS = 3
 MOST_LATENTS = 128
 BANDS, MAX_FREQUENCY = 4, 10.0
 POSITION_CHANNELS = 2 * BANDS + 1
@@ -26,7 +26,7 @@ class HealNet(nn.Module):
     Deviates: reads the tokens of the stage-1 encoders, whole batches at a time (that code runs one stay at a
     time). An absent modality leaves the latents exactly as they are; there the latents' attention to each other
     runs all the same, and an error in reading a modality is swallowed. At a common width D below 128 there are
-    D latents of D.
+    D latents of D, with D/16 heads of D/2.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class LatentAttention(nn.Module):
     def __init__(self, latent: int, context: int, *, dropout: float) -> None:
         """Take the width of a latent and that of a token."""
         super().__init__()
-        head = max(8, latent // 2)
+        head, self.heads = max(8, latent // 2), max(1, latent // 16)
         self.dropout = dropout
         self.scale = head**-0.5 / TEMPERATURE
         self.latent_norm, self.context_norm = nn.LayerNorm(latent), nn.LayerNorm(context)
-        self.query = nn.Linear(latent, HEADS * head, bias=False)
-        self.key_value = nn.Linear(context, 2 * HEADS * head, bias=False)
-        self.output = nn.Sequential(nn.Linear(HEADS * head, latent), nn.LeakyReLU(0.01))
+        self.query = nn.Linear(latent, self.heads * head, bias=False)
+        self.key_value = nn.Linear(context, 2 * self.heads * head, bias=False)
+        self.output = nn.Sequential(nn.Linear(self.heads * head, latent), nn.LeakyReLU(0.01))
 
     def forward(self, latents: Tensor, tokens: Tensor, real: Tensor) -> Tensor:
         """(B, L, d), (B, N, C), (B, N) bool -> (B, L, d)."""
-        query = self.query(self.latent_norm(latents)).unflatten(-1, (HEADS, -1)).transpose(1, 2)
-        both = self.key_value(self.context_norm(tokens)).unflatten(-1, (2, HEADS, -1))
+        query = self.query(self.latent_norm(latents)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        both = self.key_value(self.context_norm(tokens)).unflatten(-1, (2, self.heads, -1))
         key, value = both.permute(2, 0, 3, 1, 4)
         # a stay without the modality reads anything here; HealLayer throws it away
         seen = (real | ~real.any(dim=1, keepdim=True))[:, None, None, :]
