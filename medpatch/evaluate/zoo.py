@@ -27,8 +27,10 @@ from medpatch.feature.store import (
     open_input_store,
     open_token_store,
 )
+from medpatch.feature.table import read_table
+from medpatch.model.baseline.boosted_trees import Trees
 from medpatch.model.checkpoint import load_medpatch, load_unimodal, read
-from medpatch.model.checkpoint_rival import load_rival
+from medpatch.model.checkpoint_rival import load_rival, load_tree_rival
 from medpatch.model.end_to_end import EndToEnd
 from medpatch.model.medpatch import MedPatch
 from medpatch.model.spec import InputSpec
@@ -45,7 +47,8 @@ class Zoo:
         medpatch: the fusion model.
         moving: modalities whose encoder in it is no longer that of stage 1, so that cached features do not serve.
         unimodal: stage-1 models.
-        rivals: by name.
+        rivals: networks by name.
+        trees: boosted trees and the modalities that they read, by name.
         spec: facts about the tensors that all were trained on.
         features: what the frozen encoders left.
         pool_dirs: what fusion reads.
@@ -56,6 +59,7 @@ class Zoo:
     moving: tuple[Modality, ...]
     unimodal: Mapping[Modality, Unimodal]
     rivals: Mapping[str, EndToEnd]
+    trees: Mapping[str, tuple[Trees, tuple[Modality, ...]]]
     spec: InputSpec
     features: Mapping[Modality, FeatureFolder]
     pool_dirs: Mapping[Modality, Path]
@@ -88,12 +92,17 @@ class Zoo:
         raw = {m: open_input_store(index, {m: part[m]}) for m in part}
         still = {m: f for m, f in self.features.items() if m not in self.moving}
         pools = open_feature_store(index, split, features=still, pool_dirs=self.pool_dirs)
+        grown = {
+            name: torch.from_numpy(trees.logits(read_table(tensor_dir, split, modalities).value))
+            for name, (trees, modalities) in self.trees.items()
+        }
 
         def forward(rows: Tensor) -> Mapping[str, Tensor]:
             return {
                 **self._medpatch(pools, raw, rows),
                 **{unimodal(m): one.logits for m, one in tokens.take(rows, self.device).modality.items()},
                 **{name: self._rival(network, tokens, raw, rows) for name, network in self.rivals.items()},
+                **{name: logits[rows] for name, logits in grown.items()},
             }
 
         return forward
@@ -133,18 +142,20 @@ def load_zoo(
         raise CheckpointError(f"found {sorted(models) or 'no checkpoint'}, no MedPatch; run the train step to its end")
     device = torch.device(device)
     about = read(models[MEDPATCH], kind=MEDPATCH, data=data)
-    rivals = {}
+    rivals, trees = {}, {}
     for name, folder in models.items():
-        if name == MEDPATCH:
-            continue
-        rival, rivals[name] = load_rival(folder, device=device, data=data)
-        if rival is not Rival(name):
-            raise CheckpointError(f"{folder}: a checkpoint of {rival}, not of {name}; remove it and train again")
+        if name == Rival.BOOSTED_TREES:
+            trees[name] = load_tree_rival(folder, data=data)
+        elif name != MEDPATCH:
+            rival, rivals[name] = load_rival(folder, device=device, data=data)
+            if rival is not Rival(name):
+                raise CheckpointError(f"{folder}: a checkpoint of {rival}, not of {name}; remove it and train again")
     return Zoo(
         medpatch=load_medpatch(models[MEDPATCH], device=device, data=data),
         moving=moving,
         unimodal={m: load_unimodal(earlier.unimodal[m], device=device, data=data) for m in earlier.modalities},
         rivals=rivals,
+        trees=trees,
         spec=about.spec,
         features={m: open_features(earlier.feature[m], m, data=about.data) for m in earlier.modalities},
         pool_dirs=earlier.pool,

@@ -1,6 +1,6 @@
 """A trained rival in one folder; strict on load, like every checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,13 +10,14 @@ from medpatch.config.error import CheckpointError
 from medpatch.config.model import ModelConfig
 from medpatch.config.name import Modality, Rival
 from medpatch.model.backbone import describe_backbone
+from medpatch.model.baseline.boosted_trees import Trees, load_trees, save_trees
 from medpatch.model.build import build_unimodal
 from medpatch.model.build_rival import build_rival
 from medpatch.model.checkpoint import Checkpoint, describe, read, restore, write_weights
 from medpatch.model.end_to_end import EndToEnd
 from medpatch.model.spec import InputSpec
 
-KIND = "rival"
+KIND, TREE_KIND = "rival", "trees"
 
 
 def save_rival(
@@ -66,3 +67,22 @@ def load_rival(folder: Path, *, device: torch.device | str = "cpu", data: str | 
     unimodal = {m: build_unimodal(found.model, found.spec, modality=m, backbone=found.backbone.get(m)) for m in moving}
     network: nn.Module = EndToEnd(unimodal, build_rival(rival, found.model, found.spec, raw_width=raw_width))
     return rival, restore(network, folder).to(device).eval()
+
+
+def save_tree_rival(
+    folder: Path,
+    trees: Trees,
+    *,
+    modalities: Sequence[Modality],
+    model: ModelConfig,
+    spec: InputSpec,
+    data: str,
+) -> None:
+    """Write boosted trees over these modalities; other arguments as in `save_rival`."""
+    save_trees(folder, trees)
+    describe(folder, Checkpoint(TREE_KIND, model, spec, data, modalities=tuple(modalities), backbone={}))
+
+
+def load_tree_rival(folder: Path, *, data: str | None = None) -> tuple[Trees, tuple[Modality, ...]]:
+    """Boosted trees and the modalities whose summaries they read; errors as in `load_rival`."""
+    return load_trees(folder), read(folder, kind=TREE_KIND, data=data).modalities

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from medpatch.config.error import ConfigError, MedPatchError
+from medpatch.config.name import Rival
 from medpatch.train.job import Job
 from medpatch.train.record import LogMetric, Progress
 from medpatch.train.result import StageResult, read_result
@@ -27,7 +28,7 @@ def run_job(job: Job, *, log_metric: LogMetric, progress: Progress | None = None
     Raises:
         MedPatchError: what the stage raised; of several processes, with the message of the first that failed.
     """
-    if job.config.train.processes == 1:
+    if job.config.train.processes == 1 or job.rival is Rival.BOOSTED_TREES:
         return job.run(log_metric=log_metric, progress=progress)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"

@@ -25,6 +25,7 @@ from medpatch.train.record import LogMetric, Progress, Select, Step, StepOutput
 from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
 from medpatch.train.stage_fusion import load_all, open_raw
+from medpatch.train.stage_trees import run_trees
 from medpatch.train.stage_unimodal import fit_settings, val_parts
 
 
@@ -59,6 +60,9 @@ def run_rival(
         ConfigError: no modality is left, or the loss became nan.
         CheckpointError: a folder is absent, broken or of other tensors.
     """
+    ways = {"inputs": inputs, "log_metric": log_metric, "progress": progress}
+    if rival is Rival.BOOSTED_TREES:
+        return run_trees(config, tensor_dir, out_dir, earlier=earlier, **ways)
     spec, data = input_spec(tensor_dir)
     settings, session = config.train, open_session(config.train, out_dir, inputs=inputs)
     seed = derive_seed(settings.seed, rival)
