@@ -49,19 +49,29 @@ class Extractor(nn.Module):
 
     def pool(self, name: Modality, tokens: Tokens) -> ModalityFeature:
         """Score and pool one modality's raw tokens."""
-        token_mask = torch.ones_like(tokens.token_mask) if self.pools_padding else tokens.token_mask
-        scorer = self.scorer[name]
-        confidence = scorer(tokens.value)  # (B, N, K)
-        pools = pool_by_confidence(tokens.value, confidence, token_mask, scorer.threshold)
-        return ModalityFeature(
-            pooled=tokens.pooled,
-            high=pools.high,
-            low=pools.low,
-            high_confidence=pools.high_confidence,
-            low_confidence=pools.low_confidence,
-            high_share=_share(is_high(confidence, token_mask, scorer.threshold), token_mask),
-            is_encoded=token_mask.any(dim=1),
-        )
+        return pool_tokens(self.scorer[name], tokens, pools_padding=self.pools_padding)
+
+
+def pool_tokens(scorer: TokenScorer, tokens: Tokens, *, pools_padding: bool) -> ModalityFeature:
+    """Score one modality's raw tokens and pool them by what they score.
+
+    Args:
+        scorer: of the modality.
+        tokens: raw, of its encoder.
+        pools_padding: treat every position as a token, as the published code does.
+    """
+    token_mask = torch.ones_like(tokens.token_mask) if pools_padding else tokens.token_mask
+    confidence = scorer(tokens.value)  # (B, N, K)
+    pools = pool_by_confidence(tokens.value, confidence, token_mask, scorer.threshold)
+    return ModalityFeature(
+        pooled=tokens.pooled,
+        high=pools.high,
+        low=pools.low,
+        high_confidence=pools.high_confidence,
+        low_confidence=pools.low_confidence,
+        high_share=_share(is_high(confidence, token_mask, scorer.threshold), token_mask),
+        is_encoded=token_mask.any(dim=1),
+    )
 
 
 def _share(high_mask: Tensor, token_mask: Tensor) -> Tensor:
