@@ -92,7 +92,7 @@ def strict_query(file: Path, table: RawTable, header: list[str], *, has_header: 
     )
     # strict and never ignoring errors: a reader that skips what it cannot parse loses notes silently
     return (
-        f"SELECT {checked} FROM (SELECT *, row_number() OVER () AS \"record of the file\" FROM read_csv("
+        f'SELECT {checked} FROM (SELECT *, row_number() OVER () AS "record of the file" FROM read_csv('
         f"{literal(file)}, auto_detect = false, header = {str(has_header).lower()}, delim = ',', quote = '\"', "
         f"escape = '\"', strict_mode = true, ignore_errors = false, nullstr = [{_MISSING}], parallel = false, "
         f"max_line_size = {LONGEST_LINE_BYTES}, columns = {{{typed}}}))"
