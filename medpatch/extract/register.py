@@ -32,12 +32,13 @@ def register_raw(connection: duckdb.DuckDBPyConnection, source: RawSource | None
 
 
 def register_seeds(connection: duckdb.DuckDBPyConnection, seed_dir: Path = SEED_DIR) -> None:
-    """One view per CSV of sql/seed, named after it; types are found from all rows."""
+    """One view per CSV of sql/seed, named after it, of a table read once; types are found from all rows."""
     for file in sorted(seed_dir.glob("*.csv")):
         connection.execute(
-            f"CREATE OR REPLACE VIEW {file.stem} AS "
+            f"CREATE OR REPLACE TABLE seed_{file.stem} AS "
             f"FROM read_csv({literal(file)}, header = true, sample_size = -1, nullstr = '')"
         )
+        connection.execute(f"CREATE OR REPLACE VIEW {file.stem} AS FROM seed_{file.stem}")
 
 
 def register_parquet(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -92,7 +93,7 @@ def strict_query(file: Path, table: RawTable, header: list[str], *, has_header: 
     )
     # strict and never ignoring errors: a reader that skips what it cannot parse loses notes silently
     return (
-        f"SELECT {checked} FROM (SELECT *, row_number() OVER () AS \"record of the file\" FROM read_csv("
+        f'SELECT {checked} FROM (SELECT *, row_number() OVER () AS "record of the file" FROM read_csv('
         f"{literal(file)}, auto_detect = false, header = {str(has_header).lower()}, delim = ',', quote = '\"', "
         f"escape = '\"', strict_mode = true, ignore_errors = false, nullstr = [{_MISSING}], parallel = false, "
         f"max_line_size = {LONGEST_LINE_BYTES}, columns = {{{typed}}}))"

@@ -13,7 +13,7 @@ from medpatch.extract.register import register_parquet
 from medpatch.extract.source import find_raw
 from medpatch.extract.staging import build_staging
 
-from .conftest import EHR, NOTE_COLUMNS, RADIOLOGY, write_ehr, write_gz
+from .conftest import EHR, write_ehr
 
 
 def stage(raw: Path, out: Path) -> Path:
@@ -138,5 +138,3 @@ def test_broken_file_leaves_the_earlier_folder_whole(raw_dir: Path, tmp_path: Pa
         stage(raw_dir, out)
 
     assert is_current(out, inputs="raw", packages=EXTRACT_CODE)
-
-
