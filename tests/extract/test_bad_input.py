@@ -1,9 +1,5 @@
 """Raw files that are not as published: each has one clear outcome, and nothing half-written stays."""
 
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medpatch.config.error import RawDataError, ResourceError
-from medpatch.extract.connect import scratch_database
+from medpatch.config.error import RawDataError
 
 from .conftest import EHR, RADIOLOGY, write_ehr, write_gz
 from .test_staging import rows, stage
@@ -191,66 +186,6 @@ def test_parquet_cut_short_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(RawDataError, match=r"chartevents\.parquet"):
         stage(raw, tmp_path / "work")
-
-
-def test_database_folder_is_gone_afterwards_and_after_an_error(tmp_path: Path) -> None:
-    with scratch_database(tmp_path / "work", memory_limit="100MB") as connection:
-        connection.execute("CREATE TABLE t AS FROM range(3_000_000) SELECT range, hash(range) AS h ORDER BY h")
-        assert list((tmp_path / "work").iterdir())
-    assert list((tmp_path / "work").iterdir()) == []
-
-    with pytest.raises(ZeroDivisionError), scratch_database(tmp_path / "work"):
-        raise ZeroDivisionError
-    assert list((tmp_path / "work").iterdir()) == []
-
-
-def test_database_folder_of_a_killed_process_is_removed_by_the_next(tmp_path: Path) -> None:
-    script = f"""
-        import os, signal
-        from pathlib import Path
-        from medpatch.extract.connect import scratch_database
-        with scratch_database(Path({str(tmp_path / "work")!r})) as connection:
-            connection.execute("CREATE TABLE t AS SELECT 1 AS x")
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert len(list((tmp_path / "work").iterdir())) == 1
-
-    with scratch_database(tmp_path / "work"), scratch_database(tmp_path / "work"):
-        assert len(list((tmp_path / "work").iterdir())) == 2  # one that is in use is left alone
-    assert list((tmp_path / "work").iterdir()) == []
-
-
-def test_full_disk_is_named_with_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
-    write_ehr(tmp_path / "raw")
-    script = f"""
-        import resource, signal
-        from pathlib import Path
-        from medpatch.extract.source import find_raw
-        from medpatch.extract.staging import build_staging
-        source = find_raw(Path({str(tmp_path / "raw")!r}))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # of a file; a full disk looks the same to DuckDB
-        build_staging(source, Path({str(tmp_path / "work" / "staging")!r}), inputs="raw")
-    """
-    failed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], check=False, capture_output=True, text=True
-    )
-    assert "ResourceError" in failed.stderr.splitlines()[-1]
-    assert "no space left on its disk" in failed.stderr.splitlines()[-1]
-    assert list((tmp_path / "work").iterdir()) == []
-
-
-def test_full_disk_of_the_database_itself_is_named(tmp_path: Path) -> None:
-    def overflow() -> None:
-        with scratch_database(tmp_path / "work", memory_limit="100MB") as connection:
-            connection.execute("SET max_temp_directory_size = '1MB'")
-            connection.execute("CREATE TEMP TABLE t AS SELECT hash(range) AS h FROM range(30_000_000) ORDER BY h")
-
-    with pytest.raises(ResourceError, match=r"work: .*(no space left|more memory)"):
-        overflow()
-    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_header_alone_is_no_table(tmp_path: Path) -> None:
