@@ -32,12 +32,13 @@ def register_raw(connection: duckdb.DuckDBPyConnection, source: RawSource | None
 
 
 def register_seeds(connection: duckdb.DuckDBPyConnection, seed_dir: Path = SEED_DIR) -> None:
-    """One view per CSV of sql/seed, named after it; types are found from all rows."""
+    """One view per CSV of sql/seed, named after it, of a table read once; types are found from all rows."""
     for file in sorted(seed_dir.glob("*.csv")):
         connection.execute(
-            f"CREATE OR REPLACE VIEW {file.stem} AS "
+            f"CREATE OR REPLACE TABLE seed_{file.stem} AS "
             f"FROM read_csv({literal(file)}, header = true, sample_size = -1, nullstr = '')"
         )
+        connection.execute(f"CREATE OR REPLACE VIEW {file.stem} AS FROM seed_{file.stem}")
 
 
 def register_parquet(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

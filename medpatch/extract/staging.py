@@ -1,7 +1,7 @@
 """Raw files to Parquet, once per set of raw files: the rows and columns that any configuration may need."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def build_staging(
             table = memory.take_over(file, folder)
             if table is None:
                 table = memory.described(file, _stage(connection, file, folder, source=source, meter=meter))
-            meter.finish(source.file(table.source))
+            meter.finish(source.file(raw.removeprefix("raw_")) for raw in file.reads if raw.startswith("raw_"))
             logger.info("staged %s: %d of %d rows", table.source, table.rows_kept, table.rows_in)
             staged.append(table)
         counts = [{"source": t.source, "rows_in": t.rows_in, "rows_kept": t.rows_kept} for t in staged]
@@ -151,6 +151,7 @@ class _Meter:
             total = max(1, sum(self.size.values()) // MEBIBYTE)
             self.progress(min(sum(self.done.values()) // MEBIBYTE, total), total)
 
-    def finish(self, file: Path | None) -> None:
-        if file is not None:
-            self.read(file, self.size[file])
+    def finish(self, files: Iterable[Path | None]) -> None:
+        for file in files:
+            if file is not None:
+                self.read(file, self.size[file])
