@@ -51,7 +51,7 @@ class Extractor(nn.Module):
         """Score and pool one modality's raw tokens."""
         token_mask = torch.ones_like(tokens.token_mask) if self.pools_padding else tokens.token_mask
         scorer = self.scorer[name]
-        confidence = scorer(tokens.value)  # (B, N, K)
+        confidence = scorer(tokens.value, token_mask)  # (B, N, K)
         found = count_and_pool(tokens.value, confidence, token_mask, scorer.threshold)
         return ModalityFeature(
             pooled=tokens.pooled,
