@@ -19,6 +19,8 @@ from flows.cli_option import (
     paths_of,
 )
 from flows.cli_service import down, gc, status, up
+from medpatch.config.modality import TextArm
+from medpatch.config.name import Profile, Task
 from medpatch.config.override import parse_overrides
 from medpatch.config.preset import PresetName
 from medpatch.config.runner import Runner, RunnerConfig
@@ -81,14 +83,47 @@ def synth(
 
 @app.command()
 def extract(
-    preset: Preset = DEFAULT_PRESET,
+    preset: Annotated[
+        PresetName | None,
+        typer.Option("--preset", "-p", help=f"named configuration [default: the --task's, else {DEFAULT_PRESET}]"),
+    ] = None,
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Set = None,
+    *,
     refresh: Refresh = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder for the tables, made or replaced whole [default: a data-… folder in --work-dir]"),
+    ] = None,
+    task: Annotated[Task | None, typer.Option(help="what is predicted; decides window, labels and samples")] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(help="published: the published extraction cell by cell; corrected: its mistakes repaired"),
+    ] = None,
+    arm: Annotated[
+        list[TextArm] | None, typer.Option(help="which notes a stay may read; may be repeated [default: as published]")
+    ] = None,
 ) -> None:
-    """Raw files to gated tables."""
-    _run_until("warehouse_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
+    """Raw files to gated tables: stays, criteria, attrition, labels, events, split, images, notes.
+
+    `medpatch extract --raw-dir RAW --out OUT --task phenotyping --profile corrected` writes them to OUT as Parquet;
+    parsed raw files are kept in --work-dir for the next extraction. With --preset alone they stay in --work-dir.
+    """
+    if preset is not None and task is not None and not preset.endswith(task):
+        raise typer.BadParameter(f"preset {preset} is of another task than --task {task}; give one of them")
+    given = {"cohort.profile": profile, "modality.text_arms": arm or None}
+    changed = [f"{name}={','.join(value) if isinstance(value, list) else value}"
+               for name, value in given.items() if value is not None]  # fmt: skip
+    _run_until(
+        "warehouse_dir",
+        preset or (PresetName(task) if task else DEFAULT_PRESET),
+        raw_dir=raw_dir,
+        work_dir=work_dir,
+        overrides=[*changed, *(overrides or [])],
+        refresh=refresh,
+        table_dir=out,
+    )
 
 
 @app.command()
@@ -160,6 +195,7 @@ def _run_until(
     overrides: list[str] | None,
     refresh: list[Step] | None,
     runner: RunnerConfig | None = None,
+    table_dir: Path | None = None,
 ) -> None:
     with named_errors():
         paths = paths_of(raw_dir, work_dir)
@@ -167,7 +203,8 @@ def _run_until(
         from flows.start import settle
 
         fields = parse_overrides(overrides or [])
-        run = settle(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=fields)
+        places = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "table_dir": table_dir}
+        run = settle(preset, **places, overrides=fields)
         with api_server(paths):
             from flows.local import run_locally
 

@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from flows.align import align_steps
+from flows.collect import note_use
 from flows.context import RunContext
 from flows.ensure import ensure
 from flows.evidence import track_data, track_gates
@@ -38,7 +39,13 @@ def predict(run: RunContext, trained: Trained, tensors: str) -> str:
 
         with progress_bar("predicting") as progress:
             predict_all(
-                run.checkpoint_dir, run.tensor_dir, run.config, run.prediction_dir, inputs=inputs, progress=progress
+                trained.models,
+                trained.earlier,
+                run.tensor_dir,
+                run.config,
+                run.prediction_dir,
+                inputs=inputs,
+                progress=progress,
             )
 
     return ensure(run.prediction_dir, inputs=inputs, packages=PREDICTION_CODE, make=make)
@@ -56,7 +63,7 @@ def gate_probabilities(run: RunContext, predictions: str) -> None:
 
 
 @step("report")
-def write_report(run: RunContext, predictions: str) -> str:
+def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
     """Metrics with intervals, tables and pictures of the test split."""
     inputs = report_inputs(run, predictions)
 
@@ -71,7 +78,7 @@ def write_report(run: RunContext, predictions: str) -> str:
                 run.config,
                 inputs=inputs,
                 oracle_dir=run.oracle_dir,
-                histories=read_histories(run.checkpoint_dir),
+                histories=[row for folder in trained.folders for row in read_histories(folder)],
                 made_up=run.made_up,
                 warehouse_dir=run.warehouse_dir,
                 tensor_dir=run.tensor_dir,
@@ -111,7 +118,7 @@ def report_inputs(run: RunContext, predictions: str) -> str:
 def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, predictions: str) -> Path:
     """All of evaluation after the predictions; the report folder."""
     gate_probabilities(run, predictions)
-    write_report(run, predictions)
+    write_report(run, trained, predictions)
     track_report(run, trained, parent)
     return run.report_dir
 
@@ -123,6 +130,7 @@ def model_steps(run: RunContext, tensors: str) -> Path:
     if run_id is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", run_id)
         show_links(run, find_run(open_tracking(run.paths), run_id))
+        note_use(run)
     else:
         with tracked(run) as parent:
             track_data(run, parent)
@@ -130,9 +138,9 @@ def model_steps(run: RunContext, tensors: str) -> Path:
                 trained = train_steps(run, tensors, parent)
                 predictions = predict(run, trained, tensors)
             evaluate_steps(run, trained, parent, predictions=predictions)
-            register(run, run.checkpoint_dir / "fusion", parent)
+            register(run, run.fusion_dir(), parent)
             show_links(run, parent)
-        remember(run, parent, inputs=inputs)
+        remember(run, parent, inputs=inputs, shared=trained.folders)
     from medpatch.evaluate.report import read_markdown, read_metrics
 
     show_result(run, markdown=read_markdown(run.report_dir), metrics=read_metrics(run.report_dir))

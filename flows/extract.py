@@ -6,7 +6,7 @@ from flows.collect import note_use
 from flows.context import RunContext
 from flows.ensure import ensure
 from flows.gate import publish_gate
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, TableDir, WorkDir
 from flows.progress import progress_bar
 from flows.show import show_cohort
 from flows.start import start
@@ -79,11 +79,11 @@ def extract(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
+    table_dir: TableDir = None,
     *,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
 ) -> None:
     """Extraction alone."""
-    extract_steps(
-        start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
-    )
+    places = {"raw_dir": raw_dir, "work_dir": work_dir, "table_dir": table_dir}
+    extract_steps(start(preset, **places, overrides=overrides, refresh=refresh, runner=runner))

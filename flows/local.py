@@ -53,6 +53,7 @@ def run_locally(
             overrides=dict(overrides),
             refresh=tuple(refresh),
             runner=runner,
+            **({} if run.table_dir is None else {"table_dir": run.table_dir}),
         )
     except httpx.TransportError as error:
         raise ServerLostError(

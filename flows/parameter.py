@@ -68,6 +68,9 @@ RawDir = Annotated[
 WorkDir = Annotated[
     Path | None, Field(description="folder for everything written; empty: MEDPATCH_WORK_DIR of the worker, else work")
 ]
+TableDir = Annotated[
+    Path | None, Field(description="folder for the tables, replaced as a whole; empty: inside work_dir")
+]
 Overrides = Annotated[
     dict[str, Any] | None,
     AfterValidator(known_fields),

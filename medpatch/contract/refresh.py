@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medpatch.config.code import (
     EXTRACT_CODE,
+    FEATURE_CODE,
     GATE_CODE,
     PREDICTION_CODE,
     REPORT_CODE,
@@ -27,7 +28,7 @@ class Step(StrEnum):
 CODE = {
     Step.EXTRACT: (EXTRACT_CODE, GATE_CODE),
     Step.ALIGN: (TENSOR_CODE, GATE_CODE),
-    Step.TRAIN: (STAGE_CODE,),
+    Step.TRAIN: (FEATURE_CODE, STAGE_CODE),
     Step.EVALUATE: (PREDICTION_CODE, REPORT_CODE, GATE_CODE),
 }
 """Which folders a step writes, told by the code that they depend on."""
