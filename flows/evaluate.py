@@ -25,7 +25,7 @@ from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
 from medpatch.config.path import code_digest
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
-from medpatch.track.run import TrackedRun, child_run, find_run, open_tracking
+from medpatch.track.run import TrackedRun, child_run
 from medpatch.validate.gate import gate_predictions
 
 
@@ -126,10 +126,10 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
     inputs = digest_of(run.run_dir.name, tensors, run.made_up, code_digest(MODEL_CODE))
-    run_id = finished_run(run, inputs)
-    if run_id is not None:
-        get_run_logger().info("nothing changed: the report and MLflow run %s are current", run_id)
-        show_links(run, find_run(open_tracking(run.paths), run_id))
+    finished = finished_run(run, inputs)
+    if finished is not None:
+        get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
+        show_links(run, finished)
         note_use(run)
     else:
         with tracked(run) as parent:
