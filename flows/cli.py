@@ -124,6 +124,24 @@ def run(
 
 
 @app.command()
+def leaderboard(
+    preset: Preset = DEFAULT_PRESET,
+    *,
+    models: Annotated[str, typer.Option(help="all, or names of rivals joined by commas")] = "all",
+    seeds: Annotated[int, typer.Option(min=1, help="trainings, with train.seed, train.seed + 1, ...")] = 3,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+) -> None:
+    """Train or reuse every model on identical data, once per seed, and compare them in one report."""
+    with _named_errors():
+        paths = _paths(raw_dir, work_dir)
+        from flows.leaderboard import lead_locally
+
+        lead_locally(preset, models=models, seeds=seeds, paths=paths, overrides=parse_overrides(overrides or []))
+
+
+@app.command()
 def ui(
     work_dir: WorkDir = None,
     prefect_port: Annotated[int, typer.Option(help="port of the Prefect page")] = 4200,

@@ -1,7 +1,7 @@
 """Checkpoints to predictions, the prediction gate, the report, and its place in MLflow."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -19,12 +19,16 @@ from flows.tracking import finished_run, remember, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
+from medpatch.config.name import Split
 from medpatch.config.path import code_digest
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
-from medpatch.track.run import TrackedRun, child_run
+from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
+
+if TYPE_CHECKING:  # evaluate imports matplotlib and statsmodels, so it waits until a step needs it
+    from medpatch.evaluate.fact import RunFacts, TestRead
 
 
 @step("predict")
@@ -34,6 +38,7 @@ def predict(run: RunContext, trained: Trained, tensors: str) -> str:
     if not is_current(run.prediction_dir, inputs=inputs, packages=PREDICTION_CODE):
         from medpatch.evaluate.predict import predict_all
 
+        look_at_test(run, "predict")
         with progress_bar("predicting") as progress:
             predict_all(
                 run.checkpoint_dir, run.tensor_dir, run.config, run.prediction_dir, inputs=inputs, progress=progress
@@ -57,9 +62,11 @@ def write_report(run: RunContext, predictions: str) -> str:
     """Metrics with intervals, tables and pictures of the test split."""
     inputs = report_inputs(run, predictions)
     if not is_current(run.report_dir, inputs=inputs, packages=REPORT_CODE):
+        from medpatch.contract.confidence import read_confidence
         from medpatch.evaluate.figure_history import read_histories
         from medpatch.evaluate.report import evaluate_run
 
+        facts = run_facts(run, (run.config.train.seed,), look_at_test(run, "report"))
         with progress_bar("judging the test split") as progress:
             evaluate_run(
                 run.prediction_dir / "predictions.parquet",
@@ -68,9 +75,11 @@ def write_report(run: RunContext, predictions: str) -> str:
                 inputs=inputs,
                 oracle_dir=run.oracle_dir,
                 histories=read_histories(run.checkpoint_dir),
+                confidence=read_confidence(run.checkpoint_dir),
                 made_up=run.made_up,
                 warehouse_dir=run.warehouse_dir,
                 tensor_dir=run.tensor_dir,
+                facts=facts,
                 progress=progress,
             )
     return fingerprint(run.report_dir)
@@ -80,8 +89,10 @@ def write_report(run: RunContext, predictions: str) -> str:
 def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
     """Metrics of every model on its MLflow run, pictures and tables on the parent's."""
     from medpatch.data.spec import tensor_spec
+    from medpatch.evaluate.fact import read_ledger
     from medpatch.evaluate.report import read_markdown, read_metrics
 
+    log_metrics(parent, {"data/test_reads": float(len(read_ledger(run.data_dir)))})
     for model, metrics in read_metrics(run.report_dir).items():
         if model == "medpatch":
             log_metrics(parent, metrics)
@@ -102,6 +113,31 @@ def report_inputs(run: RunContext, predictions: str) -> str:
     """Digest of what the report is made from."""
     oracle = sorted(p.stat().st_size for p in run.oracle_dir.iterdir()) if run.oracle_dir else None
     return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle)
+
+
+def look_at_test(run: RunContext, step: str) -> "tuple[TestRead, ...]":
+    """Record that a step reads the test split; every look at the test stays of this data so far."""
+    from medpatch.data.spec import tensor_spec
+    from medpatch.evaluate.fact import record_read
+
+    stays = tensor_spec(run.tensor_dir).stay_count[Split.TEST]
+    return record_read(run.data_dir, step=step, run=run.run_dir.name.removeprefix("run-"), stays=stays)
+
+
+def run_facts(run: RunContext, seeds: tuple[int, ...], reads: "tuple[TestRead, ...]") -> "RunFacts":
+    """Where the numbers of this run come from."""
+    from medpatch.evaluate.fact import RunFacts
+
+    code = git_commit()
+    return RunFacts(
+        preset=run.preset,
+        run=run.run_dir.name.removeprefix("run-"),
+        data=run.data_dir.name.removeprefix("data-"),
+        commit=code.commit[:12] + ("+" if code.is_dirty else ""),
+        seeds=seeds,
+        dropped=run.dropped,
+        reads=reads,
+    )
 
 
 def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, tensors: str) -> Path:

@@ -12,8 +12,10 @@ from medpatch.config.error import CheckpointError
 from medpatch.config.train import Head
 from medpatch.contract.batch import Batch, FusionOutput
 from medpatch.evaluate.forward import Floats, Forward
+from medpatch.evaluate.masking import drops
 from medpatch.evaluate.name import EARLY, MEDPATCH, unimodal
 from medpatch.model.checkpoint import DESCRIPTION, load_early, load_medpatch, load_unimodal, read
+from medpatch.model.medpatch import MedPatch
 
 HEADS = (Head.LATE, Head.HIGH, Head.LOW)
 
@@ -73,13 +75,15 @@ def load_zoo(checkpoint_dir: Path, *, device: torch.device | str = "cpu", data: 
     return Zoo(tuple(found[name] for name in order), np.array(spec.prevalence, float), spec.label_names)
 
 
-def heads(model: nn.Module) -> Forward:
-    """The three heads and the unimodal heads of a MedPatch network, by model name."""
+def heads(model: MedPatch) -> Forward:
+    """The three heads and the unimodal heads of a MedPatch network, and it without each modality, by model name."""
 
     def forward(batch: Batch) -> Mapping[str, Tensor]:
-        output: FusionOutput = model(batch)
+        features = model.extract(batch)
+        output: FusionOutput = model.fuse(features)
         named = {f"{MEDPATCH}_{head}": getattr(output, head) for head in HEADS}
-        return named | {unimodal(m): logit for m, logit in output.unimodal.items()}
+        named |= {unimodal(m): logit for m, logit in output.unimodal.items()}
+        return named | drops(model, features)
 
     return forward
 

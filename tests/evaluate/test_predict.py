@@ -98,6 +98,7 @@ def test_every_model_predicts_every_test_stay(test_split: SplitPrediction) -> No
     assert test_split.stay_id.tolist() == [s for s, split in STAYS.items() if split == "test"]
     assert set(test_split.models) == {
         "medpatch", "medpatch_high", "medpatch_low", "late", "early", "unimodal_ehr", "unimodal_cxr", "unimodal_rr",
+        "medpatch_without_ehr", "medpatch_without_cxr", "medpatch_without_rr",
     }  # fmt: skip
 
 
