@@ -129,6 +129,9 @@ def leaderboard(
     *,
     models: Annotated[str, typer.Option(help="all, or names of rivals joined by commas")] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="trainings, with train.seed, train.seed + 1, ...")] = 3,
+    arms: Annotated[
+        str, typer.Option(help="without_dn, without_cxr_reports, known_by_window_end: MedPatch with less to read")
+    ] = "none",
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Set = None,
@@ -138,7 +141,8 @@ def leaderboard(
         paths = _paths(raw_dir, work_dir)
         from flows.leaderboard import lead_locally
 
-        lead_locally(preset, models=models, seeds=seeds, paths=paths, overrides=parse_overrides(overrides or []))
+        fields = parse_overrides(overrides or [])
+        lead_locally(preset, models=models, seeds=seeds, arms=arms, paths=paths, overrides=fields)
 
 
 @app.command()

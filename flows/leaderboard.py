@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,99 +14,18 @@ from flows.context import RunContext
 from flows.evaluate import look_at_test, run_facts
 from flows.local import without_traceback
 from flows.pipeline import pipeline_steps
+from flows.plan import ALL, NONE, Board, plan
 from flows.progress import progress_bar
-from flows.start import start
 from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.code import REPORT_CODE
-from medpatch.config.error import ConfigError, ContractError
-from medpatch.config.name import Rival
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current, replace_text
 from medpatch.track.log import describe, log_metrics, log_report
 from medpatch.track.run import child_run, open_tracking, parent_run
 
-ALL = "all"
-ALWAYS = ("medpatch", "late", "unimodal")
-"""Models that every run has, so that naming them changes nothing."""
 RECORD = "mlflow_run.json"
-
-
-@dataclass(frozen=True)
-class Board:
-    """The runs of one leaderboard.
-
-    Attributes:
-        runs: one per training seed, on the same data.
-        seeds: theirs.
-    """
-
-    runs: tuple[RunContext, ...]
-    seeds: tuple[int, ...]
-
-    @property
-    def first(self) -> RunContext:
-        """The run whose configuration stands for all."""
-        return self.runs[0]
-
-    @property
-    def directory(self) -> Path:
-        """Folder of the leaderboard."""
-        return self.first.paths.work_dir / f"leaderboard-{digest_of([run.run_dir.name for run in self.runs])}"
-
-    @property
-    def report_dir(self) -> Path:
-        """Its report."""
-        return self.directory / "report"
-
-
-def parse_models(text: str) -> tuple[Rival, ...]:
-    """Rivals by name: "all", or a comma-separated choice; models that every run has may be named too.
-
-    Raises:
-        ConfigError: a name is unknown.
-    """
-    if text.strip() == ALL:
-        return tuple(Rival)
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in (*Rival, *ALWAYS)]
-    if unknown or not names:
-        raise ConfigError(
-            f"models: {unknown or text!r} is unknown; choose {ALL}, or some of {', '.join((*ALWAYS, *Rival))}"
-        )
-    return tuple(rival for rival in Rival if rival in names)
-
-
-def plan(
-    preset: str,
-    *,
-    models: str,
-    seeds: int,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Board:
-    """The runs: as the preset and the overrides say, with the seeds train.seed, train.seed + 1, ...
-
-    Raises:
-        ConfigError: fewer than one seed, or whatever `start` refuses.
-    """
-    if seeds < 1:
-        raise ConfigError(f"seeds: {seeds}, expected at least 1")
-    fields = {**(overrides or {}), "evaluate.rivals": [str(rival) for rival in parse_models(models)]}
-    base = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=fields).config.train.seed
-    numbers = tuple(range(base, base + seeds))
-    runs = tuple(
-        start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides={**fields, "train.seed": number})
-        for number in numbers
-    )
-    data = {run.data_dir.name for run in runs}
-    if len(data) > 1:
-        raise ContractError(
-            f"leaderboard: the runs are on different data ({sorted(data)}); the raw files changed, retry"
-        )
-    return Board(runs, numbers)
 
 
 @step("leaderboard")
@@ -123,10 +41,7 @@ def write_leaderboard(board: Board) -> str:
         facts = run_facts(run, board.seeds, look_at_test(run, "leaderboard"))
         with progress_bar("judging all models") as progress:
             evaluate_runs(
-                {
-                    f"seed {seed}": one.prediction_dir / "predictions.parquet"
-                    for seed, one in zip(board.seeds, board.runs, strict=True)
-                },
+                {f"seed {seed}": predictions_of(one) for seed, one in zip(board.seeds, board.runs, strict=True)},
                 board.report_dir,
                 run.config,
                 inputs=inputs,
@@ -139,15 +54,21 @@ def write_leaderboard(board: Board) -> str:
                     warehouse_dir=run.warehouse_dir,
                     tensor_dir=run.tensor_dir,
                     facts=facts,
+                    arms={arm: [predictions_of(one) for one in runs] for arm, runs in board.arms.items()},
                 ),
                 progress=progress,
             )
     return fingerprint(board.report_dir)
 
 
+def predictions_of(run: RunContext) -> Path:
+    """Where the predictions of a run are."""
+    return run.prediction_dir / "predictions.parquet"
+
+
 def board_inputs(board: Board) -> str:
     """Digest of what the leaderboard is made from."""
-    predictions = [fingerprint(run.prediction_dir) for run in board.runs]
+    predictions = [fingerprint(run.prediction_dir) for run in board.every_run]
     return digest_of(predictions, board.first.config.evaluate.flatten(), board.first.made_up)
 
 
@@ -198,6 +119,7 @@ def leaderboard(
     *,
     models: str = ALL,
     seeds: int = 3,
+    arms: str = NONE,
     raw_dir: Path | None = None,
     work_dir: Path | None = None,
     overrides: dict[str, Any] | None = None,
@@ -208,6 +130,7 @@ def leaderboard(
         preset: named configuration.
         models: "all", or names of rivals joined by commas.
         seeds: trainings; train.seed, train.seed + 1, ...
+        arms: names of arms joined by commas, each trained with less to read for every seed.
         raw_dir: folder with the MIMIC data sets; default MEDPATCH_RAW_DIR, else work/raw.
         work_dir: folder for everything that is written; default MEDPATCH_WORK_DIR, else work.
         overrides: single fields by dotted name, for example {"train.seed": 3}.
@@ -215,15 +138,17 @@ def leaderboard(
     Returns:
         The folder of the report.
     """
-    board = plan(preset, models=models, seeds=seeds, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
-    for number, run in zip(board.seeds, board.runs, strict=True):
-        get_run_logger().info("seed %s: run %s", number, run.run_dir.name)
+    board = plan(preset, models=models, seeds=seeds, arms=arms, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    for number, run in enumerate(board.every_run, start=1):
+        get_run_logger().info("run %s of %s: %s", number, len(board.every_run), run.run_dir.name)
         pipeline_steps(run)
     track_leaderboard(board, write_leaderboard(board))
     return board.report_dir
 
 
-def lead_locally(preset: str, *, models: str, seeds: int, paths: PathConfig, overrides: Mapping[str, Any]) -> Path:
+def lead_locally(
+    preset: str, *, models: str, seeds: int, arms: str, paths: PathConfig, overrides: Mapping[str, Any]
+) -> Path:
     """The leaderboard without a deployment; prints its table and where the report is.
 
     Raises:
@@ -232,10 +157,10 @@ def lead_locally(preset: str, *, models: str, seeds: int, paths: PathConfig, ove
     from medpatch.evaluate.report import read_table
 
     where = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "overrides": dict(overrides)}
-    plan(preset, models=models, seeds=seeds, **where)
+    plan(preset, models=models, seeds=seeds, arms=arms, **where)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(without_traceback)
-    folder = leaderboard(preset=preset, models=models, seeds=seeds, **where)
+    folder = leaderboard(preset=preset, models=models, seeds=seeds, arms=arms, **where)
     console = Console()
     console.print(read_table(folder))
     console.print(f"report: {folder}", soft_wrap=True)

@@ -29,6 +29,7 @@ from medpatch.evaluate.section_result import (
 )
 from medpatch.evaluate.stay import StayFacts, combinations
 from medpatch.evaluate.subgroup import GroupResult, judge_groups
+from medpatch.evaluate.table import Table
 
 Progress = Callable[[int, int], None]
 
@@ -107,6 +108,7 @@ def chapters(
     histories: History,
     made_up: str | None,
     warehouse_dir: Path | None,
+    arms: Table | None = None,
 ) -> tuple[Section, ...]:
     """Every chapter, in the order of the page."""
     training = history_picture(histories)
@@ -116,6 +118,7 @@ def chapters(
         curve_section(verdict, test[0]),
         calibration_section(verdict, test[0], config),
         label_section(verdict, config),
+        Section("Arms", (arms,) if arms else ()),
         missing_section(analyses.combined, analyses.curves, verdict, config),
         subgroup_section(analyses.subgroups, verdict, config),
         decision_section(analyses.points, verdict, test, config),

@@ -60,6 +60,7 @@ WORDS, LONG_WORDS, STRONG = ' class="words"', ' class="words long"', ' class="st
 
 MARK = "Made up. "
 """In front of every caption of a report on invented data, so that no excerpt loses it."""
+TALL, TALL_PIXELS = ' class="tall"', 1100
 SHORT_ROWS = 14
 """A table of so many rows is kept on one page of paper."""
 LONG_CELL = 60
@@ -135,7 +136,8 @@ def _html(block: Block, folder: Path) -> str:
         case Image(file, alternative, caption):
             content = (folder / file).read_bytes()
             return (
-                f'<figure><img width="{_shown_width(content)}" alt="{escape(alternative)}" '
+                f'<figure><img{TALL if _is_tall(content) else ""} width="{_shown_width(content)}" '
+                f'alt="{escape(alternative)}" '
                 f'src="data:image/png;base64,{base64.b64encode(content).decode()}">'
                 f'<figcaption class="caption">{escape(caption)}</figcaption></figure>'
             )
@@ -164,6 +166,11 @@ def _look(cell: str, is_words: bool) -> str:
     if not is_words:
         return ""
     return LONG_WORDS if len(cell) >= LONG_CELL else WORDS
+
+
+def _is_tall(png: bytes) -> bool:
+    """Whether the picture needs a page of paper of its own to be read; PNG says its height in IHDR."""
+    return struct.unpack(">I", png[20:24])[0] > TALL_PIXELS
 
 
 def _shown_width(png: bytes) -> int:

@@ -49,6 +49,7 @@ img { max-width: 100%; height: auto; }
   td.words { min-width: 0; } td:first-child { min-width: 0; } td.long { min-width: 0; }
   tr { break-inside: avoid; } thead { display: table-header-group; } .scroll { overflow: visible; }
   img { max-height: 118mm; width: auto; max-width: 100%; } figure { margin: 3mm 0; }
+  img.tall { max-height: 222mm; }
   table.short { break-inside: avoid; }
   .caption { font-size: 8pt; break-before: avoid; } p { orphans: 3; widows: 3; }
   .made-up { color: var(--warn); background: none; border: 1pt solid var(--warn); }

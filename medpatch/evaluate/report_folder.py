@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from medpatch.config.arm import Arm
 from medpatch.config.code import REPORT_CODE
 from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import writing
 from medpatch.contract.confidence import ConfidenceReport
+from medpatch.evaluate.arm import arm_table
 from medpatch.evaluate.chapter import analyse, chapters
 from medpatch.evaluate.export import flat_metrics, long_table, to_json
 from medpatch.evaluate.fact import RunFacts
@@ -18,11 +20,17 @@ from medpatch.evaluate.figure_history import History
 from medpatch.evaluate.judge import Verdict, judge
 from medpatch.evaluate.name import MADE_UP, MEDPATCH
 from medpatch.evaluate.page import MARK, render_html, render_markdown
-from medpatch.evaluate.prediction import HEAD_FILE, read_predictions, refuse_other_runs, refuse_other_stays
+from medpatch.evaluate.prediction import (
+    HEAD_FILE,
+    SplitPrediction,
+    read_predictions,
+    refuse_other_runs,
+    refuse_other_stays,
+)
 from medpatch.evaluate.section import Section, pictures_in, tables_in, to_blocks
 from medpatch.evaluate.stay import read_facts
 from medpatch.evaluate.summary import ModelResult
-from medpatch.evaluate.table import to_csv, to_latex, to_markdown
+from medpatch.evaluate.table import Table, to_csv, to_latex, to_markdown
 from medpatch.evaluate.terminal import ResultTable, build_result_table
 from medpatch.evaluate.terminal import to_json as terminal_json
 
@@ -74,6 +82,7 @@ class Material:
         warehouse_dir: mart tables, for cohort, table 1 and subgroups.
         tensor_dir: shards; the stays must be those of its manifest, which also says what each stay brings.
         facts: where the numbers come from.
+        arms: arm -> predictions.parquet of each run trained with less to read, in the order of the runs.
     """
 
     oracle_dir: Path | None = None
@@ -83,6 +92,7 @@ class Material:
     warehouse_dir: Path | None = None
     tensor_dir: Path | None = None
     facts: RunFacts | None = None
+    arms: Mapping[Arm, Sequence[Path]] = field(default_factory=dict)
 
 
 def evaluate_runs(
@@ -141,6 +151,7 @@ def evaluate_runs(
         histories=material.histories,
         made_up=made_up,
         warehouse_dir=material.warehouse_dir,
+        arms=_arms(test, config, material),
     )
     table = build_result_table(verdict.results, title=title, level=config.evaluate.interval_level, made_up=made_up)
     markdown = (f"**{MADE_UP}:** {made_up}\n\n" if made_up else "") + to_markdown(tables_in(sections)[0])
@@ -166,6 +177,16 @@ def _write_parts(sections: Sequence[Section], aside: Path, *, made_up: str | Non
     for one in tables_in(sections):
         (aside / TABLE_DIR / f"{one.name}.csv").write_text(to_csv(one))
         (aside / TABLE_DIR / f"{one.name}.tex").write_text(to_latex(one, note=MARK if made_up else ""))
+
+
+def _arms(test: Sequence[SplitPrediction], config: PipelineConfig, material: Material) -> Table | None:
+    if not material.arms:
+        return None
+    arms = {
+        arm: [read_predictions(path, Split.TEST, label_names=config.labels) for path in paths]
+        for arm, paths in material.arms.items()
+    }
+    return arm_table(test, arms, config.evaluate)
 
 
 def _halves(progress: Progress | None) -> tuple[Progress | None, Progress | None]:

@@ -54,7 +54,7 @@ def label_table(reports: Sequence[ConfidenceReport]) -> Table:
     """Share of high tokens of every label and modality, of positives and negatives."""
     columns = ["Label"]
     for report in reports:
-        columns += [f"{report.modality.upper()} {what}" for what in ("positives", "negatives", "temperature")]
+        columns += [f"{report.modality.upper()} {what}" for what in ("pos.", "neg.", "T")]
     rows = []
     for place, label in enumerate(reports[0].labels):
         cells = [label.label]
@@ -62,7 +62,10 @@ def label_table(reports: Sequence[ConfidenceReport]) -> Table:
             one = report.labels[place]
             cells += [percent(one.high_share_positive), percent(one.high_share_negative), number(one.temperature, 2)]
         rows.append(tuple(cells))
-    caption = "Share of high tokens among the tokens of stays with and without the label; temperature of the label."
+    caption = (
+        "Share of high tokens among the tokens of stays with (pos.) and without (neg.) the label; T: "
+        "temperature of the label."
+    )
     return Table("confidence_labels", "High tokens of each class", tuple(columns), tuple(rows), caption)
 
 

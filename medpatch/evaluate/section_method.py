@@ -68,9 +68,10 @@ def _provenance(facts: RunFacts) -> Table:
 def _reads(facts: RunFacts) -> tuple[Paragraph | Table, ...]:
     if not facts.reads:
         return ()
+    times = "once" if len(facts.reads) == 1 else f"{len(facts.reads)} times"
     runs = {read.run for read in facts.reads}
     text = (
-        f"The test stays of this data have been looked at {len(facts.reads)} times, for {len(runs)} "
+        f"The test stays of this data have been looked at {times}, for {len(runs)} "
         f"configuration{'s' if len(runs) > 1 else ''}, this report included. Every further configuration that is tried "
         "against them weakens what the intervals say."
     )

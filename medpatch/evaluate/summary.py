@@ -192,8 +192,8 @@ def _judge(
                 _mean([macro(point[metric][columns]).value for point in points]),
                 macro_replicates(getattr(replicates, metric)[:, columns]),
                 level=config.interval_level,
-                # Deviates: resampling adds to the ECE itself, so its interval is moved back onto the value
-                is_centred=metric == "ece",
+                # Deviates: resampling adds to these two themselves, so their intervals are moved back onto the value
+                is_centred=metric in ("ece", "auprc"),
             )
             for metric in METRICS
         }

@@ -165,7 +165,8 @@ def _main_caption(results: Sequence[ModelResult], *, level: float, best_single: 
         ]
     parts.append(
         f"Every model is judged on every test stay; one that lacks its input says the train prevalence. {level:.0%} "
-        "percentile intervals over resampled patients."
+        "percentile intervals over resampled patients; that of AUPRC is centred on the value, because resampling adds "
+        "to the AUPRC itself."
     )
     if len(results[0].by_run) > 1:
         parts.append(f"Mean of {len(results[0].by_run)} training seeds; seeds are resampled with the patients.")
