@@ -113,7 +113,7 @@ def plan(
     data = {run.data_dir.name for run in runs}
     if len(data) > 1:
         raise ContractError(
-            f"leaderboard: the runs are on different data ({sorted(data)}); the raw files changed meanwhile, start again"
+            f"leaderboard: the runs are on different data ({sorted(data)}); the raw files changed, start again"
         )
     # an arm needs MedPatch alone
     alone = {arm: {**arm_overrides(arm, base), "evaluate.rivals": []} for arm in parse_arms(arms)}

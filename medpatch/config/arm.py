@@ -33,7 +33,7 @@ def arm_overrides(arm: Arm, config: PipelineConfig) -> dict[str, Any]:
     left_out = Modality.DN if arm is Arm.WITHOUT_DN else Modality.RR
     if left_out not in modalities or len(modalities) == 1:
         raise ConfigError(
-            f"arm {arm}: the run reads {[str(m) for m in modalities]}, so there is no {left_out} to change; drop the arm"
+            f"arm {arm}: the run reads {[str(m) for m in modalities]}, no {left_out} to change; drop the arm"
         )
     if arm is Arm.WITHOUT_DN:
         return {"modality.modalities": [str(m) for m in modalities if m is not Modality.DN]}

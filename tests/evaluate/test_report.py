@@ -47,6 +47,50 @@ def test_every_picture_is_a_png_large_enough_to_print(report: EvaluateReport) ->
         assert min(width, height) > 400
 
 
+def test_every_picture_is_also_an_svg_and_every_table_csv_and_latex(report: EvaluateReport) -> None:
+    assert {path.stem for path in (report.directory / "figure").glob("*.svg")} == FIGURES
+    csvs, texs = ({path.stem for path in (report.directory / "table").glob(f"*.{kind}")} for kind in ("csv", "tex"))
+    assert csvs == texs
+    assert csvs >= {
+        "result", "comparison", "fusion_gain", "calibration", "groups", "labels", "label_models", "combinations",
+        "drop",
+        "own_stays", "subgroups", "operating_points", "confidence", "cohort", "table_one", "rows", "provenance",
+        "test_reads", "model_card", "tripod_ai",
+    }  # fmt: skip
+    tex = (report.directory / "table" / "result.tex").read_text()
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}") == 1
+    assert "Made up." in tex
+
+
+def test_svg_says_that_data_are_made_up(report: EvaluateReport) -> None:
+    pages = [path.read_text() for path in (report.directory / "figure").glob("*.svg")]
+    assert all("MADE UP" in page for page in pages)
+
+
+def test_contents_link_to_every_chapter(report: EvaluateReport) -> None:
+    page = (report.directory / "index.html").read_text()
+    links = re.findall(r'<a href="#([^"]+)">', page)
+    assert links == re.findall(r'<h2 id="([^"]+)">', page)
+    assert len(links) == len(set(links)) >= 12
+
+
+def test_looks_at_the_test_split_are_in_the_report(report: EvaluateReport) -> None:
+    (read,) = json.loads((report.directory / "test_reads.json").read_text())
+    assert (read["step"], read["stays"]) == ("report", 120)
+    assert "looked at once, for 1 configuration," in (report.directory / "report.md").read_text()
+
+
+def test_counts_of_few_are_hidden(report: EvaluateReport) -> None:
+    with (report.directory / "table" / "table_one.csv").open(newline="") as file:
+        rows = {row[0]: row[1:] for row in csv.reader(file)}
+    # four of 240 stays are in the tiny unit
+    assert rows["First care unit: Tiny Unit"][0] == "< 10"
+    assert rows["Sex: Female"][0] == "120 (50.0)"
+    with (report.directory / "table" / "subgroups.csv").open(newline="") as file:
+        small = [row for row in csv.reader(file) if row[1] == "Tiny Unit"]
+    assert small[0][2:] == ["< 30", *["–"] * 6]
+
+
 def test_html_is_self_contained_and_balanced(report: EvaluateReport) -> None:
     page = (report.directory / "index.html").read_text()
     assert page.count('src="data:image/png;base64,') == len(FIGURES)
