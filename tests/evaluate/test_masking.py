@@ -20,7 +20,7 @@ SPEC = InputSpec(
     label_names=("x", "y"),
     prevalence=(0.2, 0.4),
     image_size_px=16,
-    vocabulary_size=None,
+    vocabulary_size=0,
     note_chunk_tokens=8,
 )
 
