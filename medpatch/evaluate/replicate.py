@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from medpatch.evaluate.bootstrap import Draws, replicate
-from medpatch.evaluate.calibration import confidence_bins, recalibrate
+from medpatch.evaluate.calibration import Recalibration, confidence_bins, recalibrate
 
 Floats = NDArray[np.floating]
 Progress = Callable[[int, int], None]
@@ -45,6 +45,7 @@ def replicate_all(
     *,
     draws: Draws,
     bins: int,
+    fitted: Recalibration | None = None,
     progress: Progress | None = None,
 ) -> Replicates:
     """All six metrics in R resamples.
@@ -55,6 +56,7 @@ def replicate_all(
         label: (N, K) 0 or 1.
         draws: R resamples of the subjects of these N stays.
         bins: of the expected calibration error.
+        fitted: recalibration of these stays, if it is known already.
         progress: called with (labels ranked, K).
 
     Source: slope and intercept take one Newton step from the estimate of all stays, a k-step bootstrap
@@ -63,7 +65,7 @@ def replicate_all(
     """
     ranked = replicate(logit, label, draws, progress=progress)
     brier, ece = _errors(probability, label, draws, bins=bins)
-    slope, intercept = _recalibrated(logit, label, draws)
+    slope, intercept = _recalibrated(logit, label, draws, found=fitted or recalibrate(logit, label))
     return Replicates(auroc=ranked.auroc, auprc=ranked.auprc, brier=brier, ece=ece, slope=slope, intercept=intercept)
 
 
@@ -114,8 +116,7 @@ def _errors(probability: Floats, label: NDArray, draws: Draws, *, bins: int) -> 
     return brier.astype(float), ece
 
 
-def _recalibrated(logit: Floats, label: NDArray, draws: Draws) -> tuple[Floats, Floats]:
-    found = recalibrate(logit, label)
+def _recalibrated(logit: Floats, label: NDArray, draws: Draws, *, found: Recalibration) -> tuple[Floats, Floats]:
     x = np.clip(logit.astype(float), -found.limit, found.limit)
     positives, drawn = summed(label.astype(float), draws), summed(np.ones((len(label), 1)), draws)
     has_both = (positives > 0) & (positives < drawn)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from medpatch.config.train import EvaluateConfig
 from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates, percentile_interval
-from medpatch.evaluate.calibration import expected_calibration_error, recalibrate
+from medpatch.evaluate.calibration import Recalibration, expected_calibration_error, recalibrate
 from medpatch.evaluate.metric import brier, macro, rank_metrics
 from medpatch.evaluate.name import PHENOTYPE_GROUP, Group
 from medpatch.evaluate.prediction import SplitPrediction
@@ -174,14 +174,13 @@ def _judge(
 ) -> Judged:
     names, label = runs[0].label_names, runs[0].label[rows]
     found = [run.models[model] for run in runs]
-    points = [_points(one.logit[rows], one.probability[rows], label, bins=config.calibration_bins) for one in found]
-    replicates = over_runs(
-        [
-            replicate_all(one.logit[rows], one.probability[rows], label, draws=draws, bins=config.calibration_bins)
-            for one in found
-        ],
-        drawn,
-    )
+    points, each = [], []
+    for one in found:
+        logit, probability = one.logit[rows], one.probability[rows]
+        fitted = recalibrate(logit, label)
+        points.append(_points(logit, probability, label, fitted=fitted, bins=config.calibration_bins))
+        each.append(replicate_all(logit, probability, label, draws=draws, bins=config.calibration_bins, fitted=fitted))
+    replicates = over_runs(each, drawn)
     positives = label.sum(axis=0, dtype=int)
     is_phenotyping = all(name in PHENOTYPE_GROUP for name in names)
 
@@ -227,16 +226,18 @@ def _judge(
     return Judged(result, replicates)
 
 
-def _points(logit: Floats, probability: Floats, label: NDArray, *, bins: int) -> dict[str, Floats]:
+def _points(
+    logit: Floats, probability: Floats, label: NDArray, *, fitted: Recalibration, bins: int
+) -> dict[str, Floats]:
     """Metric -> (K,) on the stays themselves."""
-    ranked, calibrated = rank_metrics(logit, label), recalibrate(logit, label)
+    ranked = rank_metrics(logit, label)
     return {
         "auroc": ranked.auroc,
         "auprc": ranked.auprc,
         "brier": brier(probability, label),
         "ece": expected_calibration_error(probability, label, bins=bins),
-        "slope": calibrated.slope,
-        "intercept": calibrated.intercept,
+        "slope": fitted.slope,
+        "intercept": fitted.intercept,
     }
 
 
