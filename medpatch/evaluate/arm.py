@@ -38,7 +38,7 @@ def arm_table(
         rows.append((_words(name), *numbers, *difference))
     caption = (
         "MedPatch trained and tested on the same patients with less to read; paired over the same resampled patients, "
-        f"corrected for {len(gaps)} comparisons."
+        f"corrected for {len(gaps)} comparison{'s' if len(gaps) != 1 else ''}."
     )
     return Table("arms", "What the result rests on", columns, tuple(rows), caption, (0,))
 

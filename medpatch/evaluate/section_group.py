@@ -58,6 +58,8 @@ def missing_section(
         items.append(_forest(combined, verdict, name="combinations", title="By exact combination of modalities",
                              what="each combination"))  # fmt: skip
     if curves:
+        if verdict.runs > 1:
+            items.append(Paragraph("A modality taken away: of the first training seed, curve and table alike."))
         items += [drop_picture(curves, level=level), drop_table(curves, level=level)]
     if verdict.own_stays:
         items.append(subset_table(verdict.own_stays, level=level))

@@ -50,14 +50,17 @@ def curve_section(verdict: Verdict, test: SplitPrediction) -> Section:
     """ROC and precision-recall curves of MedPatch and the best others, of one run."""
     lines = curve_models(verdict)
     found = (roc_picture(test, lines), pr_picture(test, lines))
-    return Section("Discrimination", tuple(picture for picture in found if picture is not None))
+    return Section("Discrimination", (*first_seed_note(verdict), *(p for p in found if p is not None)))
 
 
 def calibration_section(verdict: Verdict, test: SplitPrediction, config: PipelineConfig) -> Section:
     """Numbers and curves."""
     level, points = config.evaluate.interval_level, config.evaluate.calibration_bins
     table = calibration_table(verdict.results, level=level)
-    return Section("Calibration", (table, reliability_picture(test, curve_models(verdict), points=points)))
+    return Section(
+        "Calibration",
+        (table, *first_seed_note(verdict), reliability_picture(test, curve_models(verdict), points=points)),
+    )
 
 
 def label_section(verdict: Verdict, config: PipelineConfig) -> Section:
@@ -72,6 +75,13 @@ def label_section(verdict: Verdict, config: PipelineConfig) -> Section:
         label_model_table(verdict.results),
     )
     return Section("Labels", items)
+
+
+def first_seed_note(verdict: Verdict) -> tuple[Paragraph, ...]:
+    """With several seeds: which of them a curve shows."""
+    if verdict.runs == 1:
+        return ()
+    return (Paragraph("Curves are those of the first training seed; numbers beside them are means over the seeds."),)
 
 
 def curve_models(verdict: Verdict) -> list:
