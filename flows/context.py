@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medpatch.config.base import digest_of
 from medpatch.config.error import ConfigError
-from medpatch.config.modality import ModalityConfig
+from medpatch.config.modality import ModalityConfig, TextArm
 from medpatch.config.name import Modality, Rival
 from medpatch.config.part import (
     confidence_part,
@@ -37,6 +37,7 @@ class RunContext:
         source: the raw data sets found.
         raw_fingerprint: digest of the raw files and of the split lists, if any.
         dropped: modalities asked for but absent from the raw files.
+        table_dir: folder for the mart tables; None = inside the work folder.
     """
 
     preset: str
@@ -45,6 +46,7 @@ class RunContext:
     source: RawSource
     raw_fingerprint: str
     dropped: tuple[str, ...]
+    table_dir: Path | None = None
 
     @property
     def made_up(self) -> str | None:
@@ -64,7 +66,7 @@ class RunContext:
     @property
     def warehouse_dir(self) -> Path:
         """Mart tables as Parquet."""
-        return self.data_dir / "1_warehouse"
+        return self.table_dir or self.data_dir / "1_warehouse"
 
     @property
     def tensor_dir(self) -> Path:
@@ -158,7 +160,7 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
 
     Raises:
         RawDataError: the EHR files are absent, incomplete or of an unknown shape.
-        ConfigError: none of the modalities asked for is there.
+        ConfigError: none of the modalities asked for is there, or not the one that an arm is about.
     """
     source = find_raw(paths.raw_dir)
     dropped = missing_modalities(source, config.modality.modalities)
@@ -167,6 +169,11 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
         raise ConfigError(
             f"modality.modalities: none of {[str(m) for m in config.modality.modalities]} is under "
             f"{paths.raw_dir}; add the data set or ask for others"
+        )
+    if Modality.DN in dropped and TextArm.WITH_DISCHARGE_NOTE in config.modality.text_arms:
+        raise ConfigError(
+            f"modality.text_arms: {TextArm.WITH_DISCHARGE_NOTE} asks for discharge notes, and no discharge table is "
+            f"under {paths.raw_dir}; add MIMIC-IV-Note or leave the arm out"
         )
     if dropped:
         logger.warning(

@@ -6,13 +6,13 @@ from typing import Any
 from torch import nn
 
 from medpatch.config.error import ConfigError
-from medpatch.config.model import TINY, Compat, Fuser, FusionConfig, ModelConfig
+from medpatch.config.model import TINY, Compat, EhrKind, Fuser, FusionConfig, ModelConfig
 from medpatch.config.name import Modality
 from medpatch.contract.tensor import EHR_COLUMNS
 from medpatch.model.backbone import load_backbone, restore_backbone
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.encoder_cxr import CxrEncoder
-from medpatch.model.encoder_ehr import EhrEncoder
+from medpatch.model.encoder_ehr import EhrEncoder, EhrTransformer
 from medpatch.model.encoder_note import NoteEncoder
 from medpatch.model.extractor import Extractor
 from medpatch.model.fusion import Branch, Fusion
@@ -61,6 +61,7 @@ def build_scorer(config: ModelConfig, spec: InputSpec, *, modality: Modality, wi
         # the published code never divides EHR logits by their temperature when there are several labels
         use_temperature=not (is_published and modality is Modality.EHR and spec.label_count > 1),
         in_nats=is_published,
+        positions=config.fusion.temperature_positions,
     )
 
 
@@ -129,8 +130,11 @@ def _is_unprojected(config: ModelConfig, modality: Modality) -> bool:
     return True
 
 
-def _build_ehr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> EhrEncoder:
-    return EhrEncoder(EHR_COLUMNS, config.encoder.ehr_width, summary=config.encoder.ehr_summary)
+def _build_ehr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> nn.Module:
+    encoder = config.encoder
+    if encoder.ehr_kind is EhrKind.TRANSFORMER:
+        return EhrTransformer(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary, layers=encoder.ehr_layers)
+    return EhrEncoder(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary)
 
 
 def _build_cxr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> CxrEncoder:

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medpatch.config.error import ConfigError
-from medpatch.config.model import Compat
 from medpatch.config.name import Modality, Rival
 from medpatch.model.baseline.drfuse import disagreement, overlap
 from medpatch.model.baseline.ensemble import mean_of_models
@@ -165,28 +164,6 @@ def test_prediction_for_nothing_is_near_the_prevalence(rival):
     stay = make_stay_tokens(torch.zeros(1, 4, dtype=torch.bool))
     prior = torch.logit(torch.tensor(make_spec().prevalence))
     assert (NETWORKS[rival](stay).logits - prior).abs().max() < 1.5
-
-
-def test_medfuse_matches_the_published_numbers(golden):
-    t, _ = golden("medfuse_C1")
-    width = t["feat.ehr"].shape[1]
-    config = make_config(compat=Compat.PUBLISHED, score="confidence", high_share=None)
-    config = config.model_copy(update={"encoder": config.encoder.model_copy(update={"width": width})})
-    names = (Modality.EHR, Modality.CXR)
-    network = build_rival(Rival.MEDFUSE, config, make_spec(names, 1), raw_width=dict.fromkeys(names, width)).eval()
-    state = {}
-    for kind in ("weight", "bias"):
-        state[f"head.norm.{kind}"] = t[f"w.lstm_classifier.classifier.layernorm.{kind}"]
-        state[f"head.linear.{kind}"] = t[f"w.lstm_classifier.classifier.fc.{kind}"]
-        for gate in ("ih", "hh"):
-            state[f"mixer.lstm.{kind}_{gate}_l0"] = t[f"w.lstm_fusion_layer.{kind}_{gate}_l0"]
-    for m in names:  # the features of the file are projected already
-        state[f"stem.projection.{m}.weight"], state[f"stem.projection.{m}.bias"] = torch.eye(width), torch.zeros(width)
-    network.load_state_dict(state)
-    one = torch.ones(4, 1, dtype=torch.bool)
-    modality = {m: ModalityTokens(t[f"feat.{m}"].unsqueeze(1), one, t[f"feat.{m}"], torch.zeros(4, 1)) for m in names}
-    output = network(StayTokens(one.expand(4, 2), modality))
-    torch.testing.assert_close(output.logits, t["out"], **EQUAL)
 
 
 @torch.no_grad()
