@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from medpatch.config.error import MedPatchError
+from medpatch.config.modality import TextArm
+from medpatch.config.name import Profile, Task
 from medpatch.config.override import parse_overrides
 from medpatch.config.path import PathConfig, set_up_environment
 from medpatch.config.preset import PresetName
@@ -85,10 +87,45 @@ def synth(
 
 @app.command()
 def extract(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Annotated[
+        PresetName | None,
+        typer.Option("--preset", "-p", help=f"named configuration [default: the --task's, else {DEFAULT_PRESET}]"),
+    ] = None,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder for the tables, made or replaced whole [default: a data-… folder in --work-dir]"),
+    ] = None,
+    task: Annotated[Task | None, typer.Option(help="what is predicted; decides window, labels and samples")] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(help="published: the published extraction cell by cell; corrected: its mistakes repaired"),
+    ] = None,
+    arm: Annotated[
+        list[TextArm] | None, typer.Option(help="which notes a stay may read; may be repeated [default: as published]")
+    ] = None,
 ) -> None:
-    """Raw files to gated tables."""
-    _run_until("warehouse_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    """Raw files to gated tables: stays, criteria, attrition, labels, events, split, images, notes.
+
+    `medpatch extract --raw-dir RAW --out OUT --task phenotyping --profile corrected` writes them to OUT as Parquet;
+    parsed raw files are kept in --work-dir for the next extraction. With --preset alone they stay in --work-dir.
+    """
+    if preset is not None and task is not None and not preset.endswith(task):
+        raise typer.BadParameter(f"preset {preset} is of another task than --task {task}; give one of them")
+    given = {"cohort.profile": profile, "modality.text_arms": arm or None}
+    changed = [f"{name}={','.join(value) if isinstance(value, list) else value}"
+               for name, value in given.items() if value is not None]  # fmt: skip
+    _run_until(
+        "warehouse_dir",
+        preset or (PresetName(task) if task else DEFAULT_PRESET),
+        raw_dir=raw_dir,
+        work_dir=work_dir,
+        overrides=[*changed, *(overrides or [])],
+        table_dir=out,
+    )
 
 
 @app.command()
@@ -149,13 +186,19 @@ def serve(
 
 
 def _run_until(
-    artefact: str, preset: str, *, raw_dir: Path | None, work_dir: Path | None, overrides: list[str] | None
+    artefact: str,
+    preset: str,
+    *,
+    raw_dir: Path | None,
+    work_dir: Path | None,
+    overrides: list[str] | None,
+    table_dir: Path | None = None,
 ) -> None:
     with _named_errors():
         paths = _paths(raw_dir, work_dir)
         from flows.local import run_locally
 
-        run_locally(artefact, preset, paths=paths, overrides=parse_overrides(overrides or []))
+        run_locally(artefact, preset, paths=paths, overrides=parse_overrides(overrides or []), table_dir=table_dir)
 
 
 def _paths(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:

@@ -10,6 +10,7 @@ from flows.local import run_locally
 from flows.progress import progress_bar
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
+from medpatch.synthetic.folder import MADE_UP, generator
 from medpatch.synthetic.write import write_tree
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
 
 def _is_that_tree(raw_dir: Path, *, subjects: int, seed: int) -> bool:
     try:
-        made_up = json.loads((raw_dir / "MADE_UP.json").read_text())
+        made_up = json.loads((raw_dir / MADE_UP).read_text())
     except (OSError, ValueError):
         return False
-    return (made_up.get("subjects"), made_up.get("seed")) == (subjects, seed)
+    wanted = {"subjects": subjects, "seed": seed, "generator": generator()}
+    return wanted == {key: made_up.get(key) for key in wanted}

@@ -36,7 +36,13 @@ def predict(run: RunContext, trained: Trained, tensors: str) -> str:
 
         with progress_bar("predicting") as progress:
             predict_all(
-                run.checkpoint_dir, run.tensor_dir, run.config, run.prediction_dir, inputs=inputs, progress=progress
+                trained.models,
+                trained.earlier,
+                run.tensor_dir,
+                run.config,
+                run.prediction_dir,
+                inputs=inputs,
+                progress=progress,
             )
     return fingerprint(run.prediction_dir)
 
@@ -53,7 +59,7 @@ def gate_probabilities(run: RunContext, predictions: str) -> None:
 
 
 @step("report")
-def write_report(run: RunContext, predictions: str) -> str:
+def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
     """Metrics with intervals, tables and pictures of the test split."""
     inputs = report_inputs(run, predictions)
     if not is_current(run.report_dir, inputs=inputs, packages=REPORT_CODE):
@@ -67,7 +73,7 @@ def write_report(run: RunContext, predictions: str) -> str:
                 run.config,
                 inputs=inputs,
                 oracle_dir=run.oracle_dir,
-                histories=read_histories(run.checkpoint_dir),
+                histories=[row for folder in trained.folders for row in read_histories(folder)],
                 made_up=run.made_up,
                 warehouse_dir=run.warehouse_dir,
                 tensor_dir=run.tensor_dir,
@@ -108,7 +114,7 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, ten
     """All of evaluation; the report folder."""
     predictions = predict(run, trained, tensors)
     gate_probabilities(run, predictions)
-    write_report(run, predictions)
+    write_report(run, trained, predictions)
     track_report(run, trained, parent)
     return run.report_dir
 
@@ -123,7 +129,7 @@ def model_steps(run: RunContext, tensors: str) -> Path:
         with tracked(run) as parent:
             trained = train_steps(run, tensors, parent)
             evaluate_steps(run, trained, parent, tensors=tensors)
-        remember(run, parent, inputs=inputs)
+        remember(run, parent, inputs=inputs, shared=trained.folders)
     if FlowRunContext.get() is not None:
         from medpatch.evaluate.report import read_markdown
 

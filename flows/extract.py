@@ -73,6 +73,15 @@ def extract(
     raw_dir: Path | None = None,
     work_dir: Path | None = None,
     overrides: dict[str, Any] | None = None,
+    table_dir: Path | None = None,
 ) -> None:
-    """Extraction alone."""
-    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides))
+    """Extraction alone.
+
+    Args:
+        preset: named configuration.
+        raw_dir: folder with the MIMIC data sets.
+        work_dir: folder for everything that is written.
+        overrides: single fields by dotted name.
+        table_dir: folder for the tables, replaced as a whole; None = inside `work_dir`.
+    """
+    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir))

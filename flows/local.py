@@ -26,17 +26,34 @@ FLOWS = {
 """Which flow ends with which folder of the RunContext."""
 
 
-def run_locally(artefact: str, preset: str, *, paths: PathConfig, overrides: Mapping[str, Any]) -> Path:
+def run_locally(
+    artefact: str,
+    preset: str,
+    *,
+    paths: PathConfig,
+    overrides: Mapping[str, Any],
+    table_dir: Path | None = None,
+) -> Path:
     """Run until one artefact exists; print where it is, and the result table if it is the report.
+
+    Args:
+        artefact: folder of the RunContext that the run ends with.
+        preset: named configuration.
+        paths: raw, work and tracking locations.
+        overrides: single fields by dotted name.
+        table_dir: folder for the mart tables, for extraction alone; None = in the work folder.
 
     Raises:
         MedPatchError: whatever a step raised on purpose; what can be known beforehand, before a server starts.
     """
-    run = start(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=overrides)
+    places: dict[str, Path] = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir}
+    if table_dir is not None:
+        places["table_dir"] = table_dir
+    run = start(preset, overrides=overrides, **places)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(without_traceback)
     flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
-    flow(preset=preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides))
+    flow(preset=preset, overrides=dict(overrides), **places)
     folder = getattr(run, artefact)
     console = Console()
     if artefact == "report_dir":

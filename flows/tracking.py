@@ -1,8 +1,9 @@
 """The MLflow side of a run: opened when there is something to do, found again when there is not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from flows.context import RunContext
 from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
@@ -24,9 +25,17 @@ def tracked(run: RunContext) -> Iterator[TrackedRun]:
         yield parent
 
 
-def remember(run: RunContext, parent: TrackedRun, *, inputs: str) -> None:
-    """Note what the finished run was made from, what it left, and which MLflow run shows it."""
-    folders = {str(f.relative_to(run.run_dir)): fingerprint(f) for f in written_folders(run.run_dir)}
+def remember(run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterable[Path] = ()) -> None:
+    """Note what the finished run was made from, what it left, and which MLflow run shows it.
+
+    Args:
+        run: the run.
+        parent: its MLflow run.
+        inputs: digest of what it was made from.
+        shared: folders of weights that it shares with other runs; caches are not among them, they may go.
+    """
+    left = (*written_folders(run.run_dir), *shared)
+    folders = {str(folder.relative_to(run.paths.work_dir)): fingerprint(folder) for folder in left}
     record = {
         "tracking_uri": run.paths.tracking_uri,
         "run_id": parent.run_id,
@@ -42,7 +51,7 @@ def finished_run(run: RunContext, inputs: str) -> str | None:
         record = json.loads((run.run_dir / RECORD).read_text())
         same = record["inputs"] == inputs and record["tracking_uri"] == run.paths.tracking_uri
         whole = all(
-            is_whole(run.run_dir / name) and fingerprint(run.run_dir / name) == digest
+            is_whole(run.paths.work_dir / name) and fingerprint(run.paths.work_dir / name) == digest
             for name, digest in record["folders"].items()
         )
         return record["run_id"] if same and whole and run.paths.has_tracking_store else None

@@ -19,3 +19,7 @@ class ContractError(MedPatchError):
 
 class CheckpointError(MedPatchError):
     """A checkpoint is absent, incomplete or belongs to other data."""
+
+
+class ResourceError(MedPatchError):
+    """The machine ran out of something: disk, memory, file handles."""

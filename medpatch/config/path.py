@@ -57,12 +57,13 @@ def switch_off_telemetry() -> None:
 def code_digest(packages: tuple[str, ...]) -> str:
     """Digest of the source files of these parts ("sql", "expectations" or a subpackage of medpatch).
 
-    Contracts always count. A changed file makes what it wrote stale.
+    Contracts and the names of labels and modalities always count. A changed file makes what it wrote stale.
     """
     digest = hashlib.sha256()
-    for name in sorted({*packages, "contract"}):
-        folder = REPOSITORY_DIR / (name if name in ("sql", "expectations") else f"medpatch/{name}")
-        for file in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".sql", ".csv", ".json")):
+    for name in sorted({*packages, "contract", "config/name.py"}):
+        place = REPOSITORY_DIR / (name if name in ("sql", "expectations") else f"medpatch/{name}")
+        files = [place] if place.is_file() else place.rglob("*")
+        for file in sorted(p for p in files if p.suffix in (".py", ".sql", ".csv", ".json")):
             digest.update(f"{file.relative_to(REPOSITORY_DIR)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -76,6 +77,8 @@ def set_up_environment(paths: PathConfig) -> None:
     if "PREFECT_API_URL" not in os.environ:
         os.environ.setdefault("PREFECT_HOME", str(paths.work_dir / "prefect"))
     os.environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(paths.work_dir / "prefect" / "results"))
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a busy machine takes its time
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # a warning before the first flow
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "medpatch,flows")
 

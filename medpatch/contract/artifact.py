@@ -1,8 +1,10 @@
 """Folders that are either whole or absent: written aside, described, renamed into place."""
 
+import hashlib
 import json
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,26 +18,18 @@ DESCRIPTION = "artifact.json"
 
 
 @contextmanager
-def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Iterator[Path]:
-    """A temporary folder beside `target`; renamed to it only if the block ends without an error.
+def replacing(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`; takes its place only if the block ends without an error.
 
-    Whatever stood at `target` is replaced at that moment and not before.
-
-    Args:
-        target: the folder to make.
-        inputs: digest of what the content is made from; compared by `is_current`.
-        packages: subpackages of medpatch (or "sql") whose code makes the content.
+    Whatever stood at `target` is replaced at that moment and not before. What a killed process of this machine
+    left beside `target` is removed first.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.parent / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}.tmp"
+    _sweep(target)
+    aside = target.parent / f".{target.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}.tmp"
     aside.mkdir()
     try:
         yield aside
-        files = {str(p.relative_to(aside)): p.stat().st_size for p in sorted(aside.rglob("*")) if p.is_file()}
-        if not files:
-            raise ContractError(f"{target}: nothing was written; the step that makes it produced no file")
-        description = {"inputs": inputs, "code": code_digest(packages), "files": files}
-        (aside / DESCRIPTION).write_text(json.dumps(description, indent=1))
         if target.exists():
             old = aside.with_suffix(".old")
             target.rename(old)
@@ -46,6 +40,29 @@ def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Ite
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+@contextmanager
+def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Iterator[Path]:
+    """`replacing` with a description of what the folder was made from, by which code, and of its files.
+
+    Args:
+        target: the folder to make.
+        inputs: digest of what the content is made from; compared by `is_current`.
+        packages: subpackages of medpatch (or "sql") whose code makes the content.
+
+    Raises:
+        ContractError: the block wrote no file.
+    """
+    with replacing(target) as aside:
+        yield aside
+        files = sorted(p for p in aside.rglob("*") if p.is_file())
+        if not files:
+            raise ContractError(f"{target}: nothing was written; the step that makes it produced no file")
+        size = {str(p.relative_to(aside)): p.stat().st_size for p in files}
+        content = digest_of({str(p.relative_to(aside)): _content(p) for p in files})
+        description = {"inputs": inputs, "code": code_digest(packages), "files": size, "content": content}
+        (aside / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
 
 def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> bool:
@@ -61,8 +78,9 @@ def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> 
 def is_whole(target: Path) -> bool:
     """True if `target` was finished and every file of it still has its size."""
     try:
-        files = json.loads((target / DESCRIPTION).read_text())["files"]
-        return all((target / name).stat().st_size == size for name, size in files.items())
+        description = json.loads((target / DESCRIPTION).read_text())
+        files = description["files"].items()
+        return "content" in description and all((target / name).stat().st_size == size for name, size in files)
     except (OSError, ValueError, KeyError):
         return False
 
@@ -74,14 +92,14 @@ def written_folders(root: Path) -> list[Path]:
 
 
 def fingerprint(target: Path) -> str:
-    """Digest that downstream steps use as input: what the folder was made from, and by which code.
+    """Digest that downstream steps use as input: what the folder was made from, by which code, and what came out.
 
     Raises:
         ContractError: the folder is absent or not whole.
     """
     try:
         description = json.loads((target / DESCRIPTION).read_text())
-        return digest_of(description["inputs"], description["code"], description["files"])
+        return digest_of(description["inputs"], description["code"], description["content"])
     except (OSError, ValueError, KeyError) as error:
         raise ContractError(
             f"{target}: not a finished folder (no readable {DESCRIPTION}); run the step that makes it"
@@ -93,3 +111,27 @@ def replace_text(file: Path, text: str) -> None:
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     aside.write_text(text)
     aside.replace(file)
+
+
+def _content(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes of this machine that no longer run left beside `target`."""
+    prefix = f".{target.name}.{socket.gethostname()}-"
+    for left in target.parent.glob(f"{prefix}*"):
+        pid = left.name.removeprefix(prefix).split("-")[0]
+        if left.suffix in (".tmp", ".old") and pid.isdigit() and not _runs(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

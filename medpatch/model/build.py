@@ -10,7 +10,6 @@ from medpatch.config.model import TINY, Compat, EhrKind, Fuser, FusionConfig, Mo
 from medpatch.config.name import Modality
 from medpatch.contract.tensor import EHR_COLUMNS
 from medpatch.model.backbone import load_backbone, restore_backbone
-from medpatch.model.baseline.early import Early
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.encoder_cxr import CxrEncoder
 from medpatch.model.encoder_ehr import EhrEncoder, EhrTransformer
@@ -114,13 +113,6 @@ def build_fusion(config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Mod
         uses_late=fusion.use_late,
         compat=fusion.compat,
     )
-
-
-def build_early(config: ModelConfig, spec: InputSpec, *, unimodal: Mapping[Modality, Unimodal]) -> Early:
-    """The early-fusion rival over these unimodal models."""
-    early = Early(unimodal, config.encoder.width, spec.label_count)
-    start_at(early.head.linear.bias, spec.prevalence)
-    return early
 
 
 def _build_joint(fusion: FusionConfig, modality_count: int, label_count: int, width: int) -> nn.Module:

@@ -13,8 +13,7 @@ class EhrEncoder(nn.Module):
     """One-layer LSTM over time; a token is its output at one step.
 
     The summary is the state at the last real step, or the largest output over time: a short excursion early in
-    a long stay is hard to carry to the end, and on made-up cohorts of 1,400 stays the maximum reaches 0.83
-    where the last state reaches 0.76.
+    a long stay is hard to carry to the end.
 
     Source: MedPatch, section on encoders (LSTM, Xavier input weights, orthogonal recurrent weights, zero biases).
     Deviates: padded instead of packed sequences. A forward LSTM never looks ahead, so real steps are the

@@ -49,16 +49,26 @@ class Extractor(nn.Module):
 
     def pool(self, name: Modality, tokens: Tokens) -> ModalityFeature:
         """Score and pool one modality's raw tokens."""
-        token_mask = torch.ones_like(tokens.token_mask) if self.pools_padding else tokens.token_mask
-        scorer = self.scorer[name]
-        confidence = scorer(tokens.value, token_mask)  # (B, N, K)
-        found = count_and_pool(tokens.value, confidence, token_mask, scorer.threshold)
-        return ModalityFeature(
-            pooled=tokens.pooled,
-            **found.pools._asdict(),
-            high_share=found.high_count / found.token_count.clamp_min(1),
-            is_encoded=token_mask.any(dim=1),
-        )
+        return pool_tokens(self.scorer[name], tokens, pools_padding=self.pools_padding)
+
+
+def pool_tokens(scorer: TokenScorer, tokens: Tokens, *, pools_padding: bool) -> ModalityFeature:
+    """Score one modality's raw tokens and pool them by what they score.
+
+    Args:
+        scorer: of the modality.
+        tokens: raw, of its encoder.
+        pools_padding: treat every position as a token, as the published code does.
+    """
+    token_mask = torch.ones_like(tokens.token_mask) if pools_padding else tokens.token_mask
+    confidence = scorer(tokens.value, token_mask)  # (B, N, K)
+    found = count_and_pool(tokens.value, confidence, token_mask, scorer.threshold)
+    return ModalityFeature(
+        pooled=tokens.pooled,
+        **found.pools._asdict(),
+        high_share=found.high_count / found.token_count.clamp_min(1),
+        is_encoded=token_mask.any(dim=1),
+    )
 
 
 def restrict(batch: Batch, modalities: Sequence[Modality]) -> Batch:

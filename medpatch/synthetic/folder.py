@@ -2,22 +2,25 @@
 
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from medpatch.config.error import ConfigError
+from medpatch.config.path import code_digest
+from medpatch.contract.artifact import replacing
 
 MADE_UP = "MADE_UP.json"
-VERSION = 1
-"""Raised whenever the same seed gives other files."""
+
+
+def generator() -> str:
+    """Digest of the code that makes up trees: with the same seed it gives the same files."""
+    return code_digest(("synthetic",))
 
 
 def describe(root: Path, *, kind: str, statement: str, seed: int, **more: object) -> None:
     """Write MADE_UP.json, which says what the folder is and that it is made up."""
-    content = {"kind": kind, "statement": statement, "seed": seed, "generator version": VERSION, **more}
+    content = {"kind": kind, "statement": statement, "seed": seed, "generator": generator(), **more}
     (root / MADE_UP).write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -35,18 +38,5 @@ def made_up_folder(target: Path) -> Iterator[Path]:
             f"synth: {target} exists and is not a made-up tree (no {MADE_UP}); "
             "choose another folder or remove it yourself"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.parent / f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}.tmp"
-    aside.mkdir()
-    try:
+    with replacing(target) as aside:
         yield aside
-        if target.exists():
-            old = aside.with_suffix(".old")
-            target.rename(old)
-            aside.rename(target)
-            shutil.rmtree(old)
-        else:
-            aside.rename(target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise

@@ -1,5 +1,9 @@
 """Folders are whole or absent, and known to be current or not."""
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +77,26 @@ def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "made") == first
     _write(tmp_path / "made", inputs="b")
     assert fingerprint(tmp_path / "made") != first
+
+
+def test_fingerprint_tells_other_bytes_of_the_same_size_apart(tmp_path: Path) -> None:
+    _write(tmp_path / "made", text="one")
+    first = fingerprint(tmp_path / "made")
+    _write(tmp_path / "made", text="two")
+    assert fingerprint(tmp_path / "made") != first
+
+
+def test_what_a_killed_process_left_is_swept_and_a_running_ones_is_not(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = socket.gethostname()
+    left = tmp_path / f".made.{host}-{ended.pid}-abcdef.tmp"
+    running = tmp_path / f".made.{host}-{os.getpid()}-abcdef.tmp"
+    elsewhere = tmp_path / f".made.other-host-{ended.pid}-abcdef.tmp"
+    for folder in (left, running, elsewhere):
+        folder.mkdir()
+    _write(tmp_path / "made")
+    assert [left.exists(), running.exists(), elsewhere.exists()] == [False, True, True]
 
 
 def test_fingerprint_of_an_unfinished_folder_is_refused(tmp_path: Path) -> None:
