@@ -15,6 +15,7 @@ from medpatch.config.name import Profile, Task
 from medpatch.config.override import parse_overrides
 from medpatch.config.path import PathConfig, set_up_environment
 from medpatch.config.preset import PresetName
+from medpatch.config.search import SearchPart
 
 app = typer.Typer(
     name="medpatch",
@@ -158,6 +159,33 @@ def run(
 ) -> None:
     """The whole job, without a deployment: extract, align, train, evaluate."""
     _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+
+
+@app.command()
+def search(
+    *,
+    preset: Preset = DEFAULT_PRESET,
+    part: Annotated[SearchPart, typer.Option(help="all stages together, one stage, or a rival")] = SearchPart.ALL,
+    trials: Annotated[int, typer.Option(min=1, help="learning rates to try")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="training seeds of each")] = 3,
+    low: Annotated[float, typer.Option(help="smallest learning rate")] = 1e-5,
+    high: Annotated[float, typer.Option(help="largest learning rate")] = 1e-3,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+) -> None:
+    """Find a learning rate on validation, over several seeds; a search that was stopped goes on."""
+    with _named_errors():
+        paths = _paths(raw_dir, work_dir)
+        from flows.local import search_locally
+
+        search_locally(
+            preset,
+            part,
+            paths=paths,
+            overrides=parse_overrides(overrides or []),
+            ways={"trials": trials, "seeds": seeds, "low": low, "high": high},
+        )
 
 
 @app.command()

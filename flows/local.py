@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from flows.align import align
 from flows.evaluate import evaluate
 from flows.extract import extract
 from flows.pipeline import full_pipeline
+from flows.search import search_flow
 from flows.start import start
 from flows.train import train
 from medpatch.config.error import MedPatchError
 from medpatch.config.path import PathConfig
+from medpatch.config.search import SearchPart, searched_field
 from medpatch.evaluate.report import read_table
 
 FLOWS = {
@@ -50,8 +53,7 @@ def run_locally(
     if table_dir is not None:
         places["table_dir"] = table_dir
     run = start(preset, overrides=overrides, **places)
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
+    _hide_tracebacks()
     flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
     flow(preset=preset, overrides=dict(overrides), **places)
     folder = getattr(run, artefact)
@@ -60,6 +62,46 @@ def run_locally(
         console.print(read_table(folder))
     console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
     return folder
+
+
+def search_locally(
+    preset: str, part: SearchPart, *, paths: PathConfig, overrides: Mapping[str, Any], ways: Mapping[str, Any]
+) -> Path:
+    """Search a learning rate; print every trial, the best one, and how to use it.
+
+    Args:
+        preset: named configuration.
+        part: whose learning rate.
+        paths: raw, work and tracking locations.
+        overrides: single fields by dotted name.
+        ways: trials, seeds, low and high of `flows.search.search_flow`.
+
+    Raises:
+        MedPatchError: whatever a step raised on purpose; what can be known beforehand, before a server starts.
+    """
+    from medpatch.train.search import read_search
+
+    start(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=overrides)
+    _hide_tracebacks()
+    folder = search_flow(
+        preset, part, **ways, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides)
+    )
+    result, console = read_search(folder), Console()
+    table = Table("learning rate", "val AUROC", "spread", "seeds", "")
+    for one in result.judged:
+        state = "" if one.is_complete else "cut short"
+        row = (f"{one.learning_rate:.2e}", f"{one.mean:.4f}", f"{one.spread:.4f}", str(len(one.scores)), state)
+        table.add_row(*row)
+    console.print(table)
+    given = "".join(f" --set {name}={value}" for name, value in overrides.items() if name != searched_field(part))
+    rate = f"{searched_field(part)}={result.best.learning_rate!r}"
+    console.print(f"use it: medpatch run --preset {preset}{given} --set {rate}", soft_wrap=True)
+    return folder
+
+
+def _hide_tracebacks() -> None:
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(without_traceback)
 
 
 def without_traceback(record: logging.LogRecord) -> logging.LogRecord:

@@ -98,6 +98,14 @@ class FusionConfig(Frozen):
     )
 
     @model_validator(mode="after")
+    def _has_a_share_to_fall_back_on(self) -> "FusionConfig":
+        if self.is_share_chosen and self.high_share is None:
+            raise ValueError(
+                "fusion: is_share_chosen needs high_share, for labels that val cannot judge; give a share, say 0.25"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_head(self) -> "FusionConfig":
         if not (self.use_joint or self.use_missingness or self.use_late):
             raise ValueError("fusion: use_joint, use_missingness and use_late are all off; no head is left")

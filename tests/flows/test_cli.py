@@ -10,7 +10,7 @@ from flows.cli import app
 from flows.local import without_traceback
 from medpatch.config.error import ConfigError
 
-COMMANDS = ("demo", "synth", "extract", "align", "train", "evaluate", "run", "ui", "serve")
+COMMANDS = ("demo", "synth", "extract", "align", "train", "evaluate", "run", "search", "ui", "serve")
 
 
 @pytest.fixture(autouse=True)
