@@ -198,9 +198,7 @@ def _run_until(
         paths = _paths(raw_dir, work_dir)
         from flows.local import run_locally
 
-        run_locally(
-            artefact, preset, paths=paths, overrides=parse_overrides(overrides or []), table_dir=table_dir
-        )
+        run_locally(artefact, preset, paths=paths, overrides=parse_overrides(overrides or []), table_dir=table_dir)
 
 
 def _paths(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:
