@@ -1,7 +1,6 @@
 """Every model with several training seeds on identical data, and one report over all of them."""
 
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,19 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.evaluate import look_at_test, run_facts
-from flows.local import without_traceback
+from flows.local import hide_tracebacks
+from flows.parameter import Overrides, Preset, RawDir, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan
 from flows.progress import progress_bar
+from flows.start import start
 from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.code import REPORT_CODE
-from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
-from medpatch.contract.artifact import fingerprint, is_current, replace_text
+from medpatch.contract.artifact import fingerprint, replace_text
 from medpatch.track.log import describe, log_metrics, log_report
 from medpatch.track.run import child_run, open_tracking, parent_run
 
@@ -32,12 +33,14 @@ RECORD = "mlflow_run.json"
 def write_leaderboard(board: Board) -> str:
     """One report over all runs; every number is the mean over the seeds."""
     run, inputs = board.first, board_inputs(board)
-    if not is_current(board.report_dir, inputs=inputs, packages=REPORT_CODE):
+
+    def make() -> None:
         from medpatch.contract.confidence import read_confidence
         from medpatch.evaluate.figure_history import read_histories
         from medpatch.evaluate.name import TASK_WORDS
         from medpatch.evaluate.report_folder import Material, evaluate_runs
 
+        folders = stage_folders(run)
         facts = run_facts(run, board.seeds, look_at_test(run, "leaderboard"))
         with progress_bar("judging all models") as progress:
             evaluate_runs(
@@ -48,8 +51,8 @@ def write_leaderboard(board: Board) -> str:
                 title=f"Leaderboard: {TASK_WORDS[run.config.cohort.task]}",
                 material=Material(
                     oracle_dir=run.oracle_dir,
-                    histories=read_histories(run.checkpoint_dir),
-                    confidence=read_confidence(run.checkpoint_dir),
+                    histories=[row for folder in folders for row in read_histories(folder)],
+                    confidence=[one for folder in folders for one in read_confidence(folder)],
                     made_up=run.made_up,
                     warehouse_dir=run.warehouse_dir,
                     tensor_dir=run.tensor_dir,
@@ -58,12 +61,20 @@ def write_leaderboard(board: Board) -> str:
                 ),
                 progress=progress,
             )
-    return fingerprint(board.report_dir)
+
+    return ensure(board.report_dir, inputs=inputs, packages=REPORT_CODE, make=make)
 
 
 def predictions_of(run: RunContext) -> Path:
     """Where the predictions of a run are."""
     return run.prediction_dir / "predictions.parquet"
+
+
+def stage_folders(run: RunContext) -> list[Path]:
+    """Every folder of weights of a run that is there, in training order."""
+    modalities, rivals = run.config.modality.modalities, run.config.evaluate.rivals
+    wanted = [*map(run.unimodal_dir, modalities), *map(run.confidence_dir, modalities), run.fusion_dir()]
+    return [folder for folder in (*wanted, *map(run.rival_dir, rivals)) if folder.is_dir()]
 
 
 def board_inputs(board: Board) -> str:
@@ -115,14 +126,14 @@ def _tracked(board: Board) -> str | None:
 
 @flow(name="leaderboard", flow_run_name="leaderboard-{preset}")
 def leaderboard(
-    preset: PresetName = PresetName.tiny_in_hospital_mortality,
+    preset: Preset = PresetName.tiny_in_hospital_mortality,
     *,
     models: str = ALL,
     seeds: int = 3,
     arms: str = NONE,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
 ) -> Path:
     """Train or reuse every model on identical data, once per seed, and compare them in one report.
 
@@ -138,6 +149,7 @@ def leaderboard(
     Returns:
         The folder of the report.
     """
+    start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
     board = plan(preset, models=models, seeds=seeds, arms=arms, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
     for number, run in enumerate(board.every_run, start=1):
         get_run_logger().info("run %s of %s: %s", number, len(board.every_run), run.run_dir.name)
@@ -146,21 +158,25 @@ def leaderboard(
     return board.report_dir
 
 
-def lead_locally(
-    preset: str, *, models: str, seeds: int, arms: str, paths: PathConfig, overrides: Mapping[str, Any]
-) -> Path:
-    """The leaderboard without a deployment; prints its table and where the report is.
+def lead_locally(board: Board, preset: str, *, overrides: Mapping[str, Any], chosen: Mapping[str, Any]) -> Path:
+    """The leaderboard, called from the command line; prints its table and where the report is.
+
+    Args:
+        board: what will be made, planned beforehand.
+        preset: named configuration.
+        overrides: single fields by dotted name.
+        chosen: models, seeds and arms.
 
     Raises:
-        MedPatchError: whatever a step raised on purpose; what can be known beforehand, before a server starts.
+        MedPatchError: whatever a step raised on purpose.
     """
     from medpatch.evaluate.report import read_table
 
-    where = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "overrides": dict(overrides)}
-    plan(preset, models=models, seeds=seeds, arms=arms, **where)
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
-    folder = leaderboard(preset=preset, models=models, seeds=seeds, arms=arms, **where)
+    hide_tracebacks()
+    paths = board.first.paths
+    folder = leaderboard(
+        preset=preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides), **chosen
+    )
     console = Console()
     console.print(read_table(folder))
     console.print(f"report: {folder}", soft_wrap=True)

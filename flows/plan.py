@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.context import RunContext
-from flows.start import start
+from flows.start import settle
 from medpatch.config.arm import Arm, arm_overrides
 from medpatch.config.base import digest_of
 from medpatch.config.error import ConfigError, ContractError
@@ -96,7 +96,7 @@ def plan(
     """The runs: as the preset and the overrides say, with the seeds train.seed, train.seed + 1, ...
 
     Raises:
-        ConfigError: fewer than one seed, an arm without anything to leave out, or whatever `start` refuses.
+        ConfigError: fewer than one seed, an arm without anything to leave out, or whatever `settle` refuses.
         ContractError: the raw files changed meanwhile.
     """
     if seeds < 1:
@@ -105,7 +105,7 @@ def plan(
 
     def of(number: int | None, more: Mapping[str, Any]) -> RunContext:
         seed = {} if number is None else {"train.seed": number}
-        return start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides={**(overrides or {}), **seed, **more})
+        return settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides={**(overrides or {}), **seed, **more})
 
     base = of(None, rivals).config
     numbers = tuple(range(base.train.seed, base.train.seed + seeds))

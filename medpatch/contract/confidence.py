@@ -78,18 +78,25 @@ class ConfidenceReport:
 
 
 def measure_confidence(
-    logit: Floats, label: NDArray, *, is_high: NDArray[np.bool_], temperature: Floats, label_names: Sequence[str]
+    logit: Floats,
+    label: NDArray,
+    *,
+    scaled: Floats,
+    is_high: NDArray[np.bool_],
+    temperature: Floats,
+    label_names: Sequence[str],
 ) -> tuple[LabelConfidence, ...]:
     """What a report says of R held-out tokens.
 
     Args:
         logit: (R, K) of the tokens, before temperature.
         label: (R, K) 0 or 1, of each token's stay.
+        scaled: (R, K) the same after temperature.
         is_high: (R, K) whether the token is in the high-confidence part.
-        temperature: (K,).
+        temperature: (K,), the mean over positions where there are several; only reported.
         label_names: K names.
     """
-    before, after = _sigmoid(logit.astype(float)), _sigmoid(logit.astype(float) / temperature)
+    before, after = _sigmoid(logit.astype(float)), _sigmoid(scaled.astype(float))
     return tuple(
         _one_label(
             before[:, k],

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from medpatch.config.error import ContractError
 
-LEDGER = "test_reads.jsonl"
-"""In the folder of the data, so that every configuration that looked at the same test stays is counted."""
-
 
 @dataclass(frozen=True)
 class TestRead:
@@ -53,24 +50,26 @@ class RunFacts:
     reads: tuple[TestRead, ...] = ()
 
 
-def record_read(folder: Path, *, step: str, run: str, stays: int) -> tuple[TestRead, ...]:
-    """Add a look at the test split to the folder's ledger; all of them, oldest first.
+def record_read(ledger: Path, *, step: str, run: str, stays: int) -> tuple[TestRead, ...]:
+    """Add a look at the test split to the ledger of its data; all of them, oldest first.
+
+    One ledger serves every configuration that looks at the same test stays.
 
     Raises:
         ContractError: the ledger is unreadable.
     """
     read = TestRead(time=datetime.now(UTC).isoformat(timespec="seconds"), step=step, run=run, stays=stays)
-    with (folder / LEDGER).open("a", encoding="utf-8") as file:
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(read)) + "\n")
-    return read_ledger(folder)
+    return read_ledger(ledger)
 
 
-def read_ledger(folder: Path) -> tuple[TestRead, ...]:
+def read_ledger(ledger: Path) -> tuple[TestRead, ...]:
     """Every recorded look, oldest first; none where there is no ledger. Errors as `record_read`."""
-    path = folder / LEDGER
-    if not path.is_file():
+    if not ledger.is_file():
         return ()
     try:
-        return tuple(TestRead(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines())
+        return tuple(TestRead(**json.loads(line)) for line in ledger.read_text(encoding="utf-8").splitlines())
     except (ValueError, TypeError) as error:
-        raise ContractError(f"{path}: a line is not a test read ({error}); restore or remove that line") from error
+        raise ContractError(f"{ledger}: a line is not a test read ({error}); restore or remove that line") from error

@@ -14,6 +14,8 @@ MADE_UP = "MADE UP"
 MEDPATCH = "medpatch"
 LATE = "late"
 EARLY = "early"
+ENSEMBLE = "ensemble"
+ENSEMBLE_MEMBERS = (EARLY, "joint", LATE)
 UNIMODAL_PREFIX = "unimodal_"
 WITHOUT_PREFIX = "medpatch_without_"
 """Rows of MedPatch with one modality taken away from every stay: for drop curves, not for the result tables."""

@@ -21,9 +21,11 @@ from medpatch.contract.confidence import (
 def measured(*, temperature: float = 1.0) -> LabelConfidence:
     """Four tokens said 0.9, 0.9, 0.2, 0.4 of being positive; the first and last are."""
     probability = np.array([0.9, 0.9, 0.2, 0.4])
+    logit = np.log(probability / (1 - probability))[:, None]
     (found,) = measure_confidence(
-        np.log(probability / (1 - probability))[:, None],
+        logit,
         np.array([[1], [0], [0], [1]]),
+        scaled=logit / temperature,
         is_high=np.array([[True], [True], [False], [False]]),
         temperature=np.array([temperature]),
         label_names=("x",),
@@ -62,7 +64,12 @@ def test_bins_hold_every_token_and_empty_ones_say_nothing() -> None:
 
 def test_class_without_tokens_is_none() -> None:
     (found,) = measure_confidence(
-        np.zeros((3, 1)), np.zeros((3, 1)), is_high=np.zeros((3, 1), bool), temperature=np.ones(1), label_names=("x",)
+        np.zeros((3, 1)),
+        np.zeros((3, 1)),
+        scaled=np.zeros((3, 1)),
+        is_high=np.zeros((3, 1), bool),
+        temperature=np.ones(1),
+        label_names=("x",),
     )
     assert found.high_share_positive is None
     assert found.accuracy_high is None

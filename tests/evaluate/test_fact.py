@@ -5,21 +5,22 @@ from pathlib import Path
 import pytest
 
 from medpatch.config.error import ContractError
-from medpatch.evaluate.fact import LEDGER, read_ledger, record_read
+from medpatch.evaluate.fact import read_ledger, record_read
 
 
 def test_looks_are_kept_in_order_across_runs(tmp_path: Path) -> None:
-    record_read(tmp_path, step="predict", run="aaa", stays=7)
-    reads = record_read(tmp_path, step="report", run="bbb", stays=7)
+    ledger = tmp_path / "test_reads" / "data-aaa.jsonl"
+    record_read(ledger, step="predict", run="aaa", stays=7)
+    reads = record_read(ledger, step="report", run="bbb", stays=7)
     assert [(r.step, r.run, r.stays) for r in reads] == [("predict", "aaa", 7), ("report", "bbb", 7)]
-    assert read_ledger(tmp_path) == reads
+    assert read_ledger(ledger) == reads
 
 
-def test_folder_that_nobody_looked_at_has_no_reads(tmp_path: Path) -> None:
-    assert read_ledger(tmp_path) == ()
+def test_data_that_nobody_looked_at_has_no_reads(tmp_path: Path) -> None:
+    assert read_ledger(tmp_path / "data-aaa.jsonl") == ()
 
 
 def test_broken_ledger_is_refused(tmp_path: Path) -> None:
-    (tmp_path / LEDGER).write_text('{"time": "now"}\n')
+    (tmp_path / "data-aaa.jsonl").write_text('{"time": "now"}\n')
     with pytest.raises(ContractError, match="is not a test read"):
-        read_ledger(tmp_path)
+        read_ledger(tmp_path / "data-aaa.jsonl")

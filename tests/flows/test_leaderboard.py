@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from flows.evaluate import test_ledger as ledger_of
 from flows.leaderboard import leaderboard
 from flows.plan import parse_arms, parse_models, plan
 from medpatch.config.arm import Arm
@@ -77,7 +78,7 @@ def test_board_is_made_once_tracked_once_and_counts_its_look_at_test(
     metrics = json.loads((report / "metrics.json").read_text())
     assert metrics["runs"] == 2
     board = plan(PRESET, **ways)
-    steps = [read.step for read in read_ledger(board.first.data_dir)]
+    steps = [read.step for read in read_ledger(ledger_of(board.first))]
     assert steps == ["predict", "report", "predict", "report", "leaderboard"]
     before = (report / "index.html").stat().st_mtime_ns
     assert leaderboard(PRESET, **ways) == report
