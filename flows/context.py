@@ -1,7 +1,7 @@
 """What every flow is handed: the effective configuration and where each artefact of it lives."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medpatch.config.base import digest_of
@@ -20,6 +20,7 @@ from medpatch.config.part import (
 )
 from medpatch.config.path import PathConfig
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.runner import RunnerConfig
 from medpatch.extract.source import RawSource, find_raw, missing_modalities, raw_fingerprint
 from medpatch.extract.split_list import read_split_list
 
@@ -38,6 +39,7 @@ class RunContext:
         raw_fingerprint: digest of the raw files and of the split lists, if any.
         dropped: modalities asked for but absent from the raw files.
         table_dir: folder for the mart tables; None = inside the work folder.
+        runner: where the parts of a step run; changes no result.
     """
 
     preset: str
@@ -47,6 +49,7 @@ class RunContext:
     raw_fingerprint: str
     dropped: tuple[str, ...]
     table_dir: Path | None = None
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
 
     @property
     def made_up(self) -> str | None:
@@ -188,6 +191,6 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
         config=config.model_copy(update={"modality": modality}),
         paths=paths,
         source=source,
-        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split.list_dir).to_pylist()),
+        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split, source).to_pylist()),
         dropped=tuple(str(m) for m in dropped),
     )

@@ -6,7 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.context import RunContext
+from flows.failure import explained
+from flows.journal import note_mlflow_run
 from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
+from medpatch.contract.refresh import is_refreshing
+from medpatch.track.evidence import system_metrics
 from medpatch.track.run import TrackedRun, open_tracking, parent_run
 
 RECORD = "mlflow_run.json"
@@ -15,13 +19,18 @@ RECORD = "mlflow_run.json"
 @contextmanager
 def tracked(run: RunContext) -> Iterator[TrackedRun]:
     """The MLflow parent run of this pipeline run; marked FAILED if the block raises."""
-    with parent_run(
-        open_tracking(run.paths),
-        run.config,
-        preset=run.preset,
-        data_digest=run.data_dir.name.removeprefix("data-"),
-        made_up=run.made_up is not None,
-    ) as parent:
+    with (
+        explained("mlflow"),
+        parent_run(
+            open_tracking(run.paths),
+            run.config,
+            preset=run.preset,
+            data_digest=run.data_dir.name.removeprefix("data-"),
+            made_up=run.made_up is not None,
+        ) as parent,
+        system_metrics(parent),
+    ):
+        note_mlflow_run(run.paths, parent.run_id)
         yield parent
 
 
@@ -46,7 +55,12 @@ def remember(run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterab
 
 
 def finished_run(run: RunContext, inputs: str) -> str | None:
-    """MLflow run id, if a run from these inputs finished and every folder it left is still whole; else None."""
+    """MLflow run id, if a run from these inputs finished and every folder it left is still whole; else None.
+
+    None too while a step is to be done again.
+    """
+    if is_refreshing():
+        return None
     try:
         record = json.loads((run.run_dir / RECORD).read_text())
         same = record["inputs"] == inputs and record["tracking_uri"] == run.paths.tracking_uri

@@ -1,11 +1,29 @@
 """Who is in the study, how long we watch them, and who is held out."""
 
+from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from medpatch.config.base import Frozen
 from medpatch.config.name import Profile, Task
+
+
+class Correction(StrEnum):
+    """Mistakes of the published extraction that can be repaired; what each does is in sql/seed/extraction_rule.csv."""
+
+    ADMISSION_AGE = "admission_age"
+    ICD_VERSION = "icd_version"
+    ICD10_COVERAGE = "icd10_coverage"
+    RECOVER_HADM_ID = "recover_hadm_id"
+    NUMBER_FROM_VALUENUM = "number_from_valuenum"
+    UNITS_BY_ITEM = "units_by_item"
+    NUMERIC_MAXIMUM = "numeric_maximum"
+    PLAUSIBLE_LIMITS = "plausible_limits"
+    RACE_GROUP = "race_group"
+    REPORT_WINDOW = "report_window"
+    REPORT_KNOWN = "report_known"
+    NOTE_TIME_ORDER = "note_time_order"
 
 
 class CohortConfig(Frozen):
@@ -13,12 +31,27 @@ class CohortConfig(Frozen):
 
     task: Task
     profile: Profile = Field(Profile.PUBLISHED, description="extraction rules: as published, or corrected")
+    corrections: tuple[Correction, ...] | None = Field(
+        None, description="the rules that are repaired, in place of the profile's none (published) or all (corrected)"
+    )
     window_hours: int | None = Field(
         gt=0, description="observation window after intime, hours; None = the whole ICU stay"
     )
     min_age_years: int = Field(18, ge=0, description="youngest patient, years, inclusive")
     timestep_hours: float = Field(1.0, gt=0, description="width of one time bin, hours")
     view_position: str = Field("AP", description="radiograph projection that is used (MIMIC-CXR ViewPosition)")
+
+    @field_validator("corrections", mode="before")
+    @classmethod
+    def _single_rule_may_be_typed_alone(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def rules(self) -> tuple[Correction, ...]:
+        """The rules that are repaired."""
+        if self.corrections is not None:
+            return self.corrections
+        return tuple(Correction) if self.profile is Profile.CORRECTED else ()
 
 
 class SplitConfig(Frozen):
@@ -27,6 +60,9 @@ class SplitConfig(Frozen):
     seed: int = Field(0, ge=0, description="seed of the md5 split by subject_id")
     val_fraction: float = Field(0.08, gt=0, lt=1, description="share of subjects used for selection")
     test_fraction: float = Field(0.20, gt=0, lt=1, description="share of subjects read once, at the end")
+    follows_mimic_cxr: bool = Field(
+        False, description="subjects with images take the split of MIMIC-CXR-JPG's own list; the others as otherwise"
+    )
     list_dir: Path | None = Field(
         None,
         description="folder with testset_iv.csv and valset_iv.csv in the published format; overrides the hash",
