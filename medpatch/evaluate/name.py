@@ -14,6 +14,8 @@ MADE_UP = "MADE UP"
 MEDPATCH = "medpatch"
 LATE = "late"
 EARLY = "early"
+ENSEMBLE = "ensemble"
+ENSEMBLE_MEMBERS = (EARLY, "joint", LATE)
 UNIMODAL_PREFIX = "unimodal_"
 
 

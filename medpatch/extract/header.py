@@ -36,16 +36,20 @@ def read_header(file: Path) -> list[str]:
     return names
 
 
-def has_text(file: Path, text: bytes) -> bool:
-    """True if a line of a small CSV holds the text; False for Parquet.
+def has_value(file: Path, column: str, value: str) -> bool:
+    """True if a row of a small file holds the value; in a CSV, in any column.
 
     Raises:
         RawDataError: the file is truncated.
     """
-    if file.suffix == ".parquet":
-        return False
-    with _named_errors(file), open_csv(file) as stream:
-        return any(text in line for line in stream)
+    with _named_errors(file):
+        if file.suffix == ".parquet":
+            return (
+                column in pq.read_schema(file).names
+                and value in pq.read_table(file, columns=[column])[column].unique().cast(pa.string()).to_pylist()
+            )
+        with open_csv(file) as stream:
+            return any(value.encode() in line for line in stream)
 
 
 def open_csv(file: Path) -> BinaryIO:

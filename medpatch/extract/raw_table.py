@@ -14,6 +14,8 @@ class RawTable:
         columns: column -> DuckDB type, only those that are read.
         renamed: our column -> its name in older releases.
         may_be_empty: False where a table without rows means a broken file.
+        key: the column that no two rows may share; None where rows have no key.
+        is_event: True for the two long tables, which are read in pieces and of which few rows are wanted.
     """
 
     dataset: str
@@ -21,10 +23,12 @@ class RawTable:
     columns: Mapping[str, str]
     renamed: Mapping[str, str] = field(default_factory=dict)
     may_be_empty: bool = False
+    key: str | None = None
+    is_event: bool = False
 
     @property
     def is_note(self) -> bool:
-        """True if a field may hold line breaks."""
+        """True if a field holds pages of text, and the order of the file counts."""
         return self.dataset == "note"
 
 
@@ -48,6 +52,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "anchor_year": "BIGINT",
             "dod": "TIMESTAMP",
         },
+        key="subject_id",
     ),
     "admissions": RawTable(
         "ehr",
@@ -61,6 +66,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "race": "VARCHAR",
         },
         renamed={"race": "ethnicity"},
+        key="hadm_id",
     ),
     "icustays": RawTable(
         "ehr",
@@ -75,6 +81,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "outtime": "TIMESTAMP",
             "los": "DOUBLE",
         },
+        key="stay_id",
     ),
     "diagnoses_icd": RawTable(
         "ehr",
@@ -100,6 +107,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "value": "VARCHAR",
             "valuenum": "DOUBLE",
         },
+        is_event=True,
     ),
     "labevents": RawTable(
         "ehr",
@@ -112,6 +120,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "value": "VARCHAR",
             "valuenum": "DOUBLE",
         },
+        is_event=True,
     ),
     "cxr_metadata": RawTable(
         "cxr",

@@ -1,16 +1,23 @@
-"""Raw files, seeds and split lists as views that SQL can name."""
+"""Raw files, seeds and staged tables as relations that SQL can name."""
 
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from medpatch.config.error import RawDataError
 from medpatch.config.path import SQL_DIR
 from medpatch.extract.header import read_header
 from medpatch.extract.raw_table import MISSING_VALUES, RAW_TABLES, RawTable
 from medpatch.extract.source import RawSource
 
 SEED_DIR = SQL_DIR / "seed"
-LONGEST_LINE_BYTES = 16 * 2**20
+LONGEST_LINE_BYTES = 64 * 2**20
+CELL_ERROR = "medpatch-cell"
+"""First word of an error about one cell: "medpatch-cell RECORD COLUMN WHAT"."""
+_ZONE = r"\s*\d+-\d+-\d+[ T]+\d+:[\d:.]+\s*([Zz]|[A-Za-z]+|[+-][\d:]+)\s*"
+_MISSING = ", ".join("'" + text.replace("'", "''") + "'" for text in MISSING_VALUES)
 
 
 def register_raw(connection: duckdb.DuckDBPyConnection, source: RawSource | None) -> None:
@@ -20,23 +27,26 @@ def register_raw(connection: duckdb.DuckDBPyConnection, source: RawSource | None
     """
     for name, table in RAW_TABLES.items():
         file = None if source is None else source.file(name)
-        query = _empty(table) if file is None else _select(file, table)
+        query = empty_query(table) if file is None else file_query(file, table)
         connection.execute(f"CREATE OR REPLACE VIEW raw_{name} AS {query}")
 
 
 def register_seeds(connection: duckdb.DuckDBPyConnection, seed_dir: Path = SEED_DIR) -> None:
-    """One view per CSV of sql/seed, named after it; types are found from all rows."""
+    """One view per CSV of sql/seed, named after it, of a table read once; types are found from all rows."""
     for file in sorted(seed_dir.glob("*.csv")):
         connection.execute(
-            f"CREATE OR REPLACE VIEW {file.stem} AS "
+            f"CREATE OR REPLACE TABLE seed_{file.stem} AS "
             f"FROM read_csv({literal(file)}, header = true, sample_size = -1, nullstr = '')"
         )
+        connection.execute(f"CREATE OR REPLACE VIEW {file.stem} AS FROM seed_{file.stem}")
 
 
 def register_parquet(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """One view per Parquet file of a folder, named after it."""
+    """One view per table of a folder: a file <table>.parquet, or a folder <table>/ of parts in order."""
     for file in sorted(folder.glob("*.parquet")):
         connection.execute(f"CREATE OR REPLACE VIEW {file.stem} AS FROM read_parquet({literal(file)})")
+    for parts in sorted({file.parent for file in folder.glob("*/*.parquet")}):
+        connection.execute(f"CREATE OR REPLACE VIEW {parts.name} AS FROM read_parquet({literal(parts / '*.parquet')})")
 
 
 def literal(text: object) -> str:
@@ -44,25 +54,100 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def _empty(table: RawTable) -> str:
+def file_query(file: Path, table: RawTable) -> str:
+    """The rows of a whole file, every field checked.
+
+    Raises:
+        RawDataError: a time of a Parquet file has a time zone.
+    """
+    return parquet_query(file, table) if file.suffix == ".parquet" else strict_query(file, table, read_header(file))
+
+
+def empty_query(table: RawTable) -> str:
+    """The columns of a table without a row."""
     columns = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in table.columns.items())
     return f"SELECT {columns} WHERE FALSE"
 
 
-def _select(file: Path, table: RawTable) -> str:
-    header = read_header(file)
+def regular_query(table: RawTable, relation: str) -> str:
+    """What the quick reader gave, with the texts that mean "no value" as null."""
+    columns = ", ".join(
+        f'CASE WHEN "{name}" NOT IN ({_MISSING}) THEN "{name}" END AS "{name}"'
+        if kind == "VARCHAR"
+        else f'CAST("{name}" AS {kind}) AS "{name}"'
+        for name, kind in table.columns.items()
+    )
+    return f"SELECT {columns} FROM {relation}"
+
+
+def strict_query(file: Path, table: RawTable, header: list[str], *, has_header: bool = True) -> str:
+    """The rows of a CSV file, every field of every row checked; nothing is skipped and nothing guessed.
+
+    An error says the record and the column, not the content (see `connect.raw_error`).
+    """
     origin = {name: name if name in header else table.renamed[name] for name in table.columns}
-    if file.suffix == ".parquet":
-        columns = ", ".join(f'CAST("{origin[n]}" AS {kind}) AS "{n}"' for n, kind in table.columns.items())
-        return f"SELECT {columns} FROM read_parquet({literal(file)})"
-    kinds = {origin[name]: kind for name, kind in table.columns.items()}
-    typed = ", ".join(f"{literal(name)}: {literal(kinds.get(name, 'VARCHAR'))}" for name in header)
-    columns = ", ".join(f'"{origin[name]}" AS "{name}"' for name in table.columns)
-    missing = ", ".join(literal(text) for text in MISSING_VALUES)
+    typed = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
+    checked = ", ".join(
+        f'{_checked(literal(origin[name]), f"{chr(34)}{origin[name]}{chr(34)}", kind)} AS "{name}"'
+        for name, kind in table.columns.items()
+    )
     # strict and never ignoring errors: a reader that skips what it cannot parse loses notes silently
     return (
-        f"SELECT {columns} FROM read_csv({literal(file)}, auto_detect = false, header = true, delim = ',', "
-        f"quote = '\"', escape = '\"', strict_mode = true, ignore_errors = false, nullstr = [{missing}], "
-        f"max_line_size = {LONGEST_LINE_BYTES}, parallel = {str(not table.is_note).lower()}, "
-        f"columns = {{{typed}}})"
+        f'SELECT {checked} FROM (SELECT *, row_number() OVER () AS "record of the file" FROM read_csv('
+        f"{literal(file)}, auto_detect = false, header = {str(has_header).lower()}, delim = ',', quote = '\"', "
+        f"escape = '\"', strict_mode = true, ignore_errors = false, nullstr = [{_MISSING}], parallel = false, "
+        f"max_line_size = {LONGEST_LINE_BYTES}, columns = {{{typed}}}))"
     )
+
+
+def parquet_query(file: Path, table: RawTable) -> str:
+    """The rows of a Parquet file in the types of the table.
+
+    Raises:
+        RawDataError: a time has a time zone.
+    """
+    schema = pq.read_schema(file)
+    columns = []
+    for name, kind in table.columns.items():
+        origin = name if name in schema.names else table.renamed[name]
+        found = schema.field(origin).type
+        if pa.types.is_timestamp(found) and found.tz is not None:
+            raise RawDataError(
+                f"{file}: column {origin} has the time zone {found.tz}, MIMIC's times have none; "
+                "write it again as local time without a zone"
+            )
+        columns.append(f'{_from_parquet(origin, kind, found)} AS "{name}"')
+    return f"SELECT {', '.join(columns)} FROM read_parquet({literal(file)}, file_row_number = true)"
+
+
+def _checked(column: str, text: str, kind: str, *, record: str = '"record of the file"') -> str:
+    """A text as a value of the kind, null where it is null, an error where it is none."""
+
+    def error(what: str) -> str:
+        return f"error(concat('{CELL_ERROR} ', {record}, ' ', {column}, ' {what}'))"
+
+    if kind == "BIGINT":  # a cast alone would round 12.5
+        is_fit = f"try_cast({text} AS DOUBLE) = try_cast({text} AS BIGINT)"
+        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN CAST({text} AS BIGINT) ELSE {error('type')} END"
+    if kind == "TIMESTAMP":  # a cast alone would drop the zone without moving the time
+        return (
+            f"CASE WHEN {text} IS NULL THEN NULL WHEN regexp_full_match({text}, '{_ZONE}') THEN {error('zone')} "
+            f"WHEN try_cast({text} AS TIMESTAMP) IS NOT NULL THEN CAST({text} AS TIMESTAMP) ELSE {error('type')} END"
+        )
+    if kind == "DOUBLE":
+        is_fit = f"try_cast({text} AS DOUBLE) IS NOT NULL"
+        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN CAST({text} AS DOUBLE) ELSE {error('type')} END"
+    return text
+
+
+def _from_parquet(origin: str, kind: str, found: pa.DataType) -> str:
+    column = f'"{origin}"'
+    if pa.types.is_floating(found) and kind == "BIGINT":  # pandas keeps whole numbers with gaps as floats
+        column = f"CAST(nullif({column}, 'NaN') AS VARCHAR)"
+    elif pa.types.is_floating(found) and kind == "DOUBLE":
+        return f"CAST(nullif({column}, 'NaN') AS DOUBLE)"
+    elif not (pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_dictionary(found)):
+        return f"CAST({column} AS {kind})"
+    else:
+        column = f"CASE WHEN {column} NOT IN ({_MISSING}) THEN CAST({column} AS VARCHAR) END"
+    return _checked(literal(origin), column, kind, record="file_row_number + 1")

@@ -12,13 +12,13 @@ from typing import Any
 from medpatch.config.base import digest_of
 from medpatch.config.error import RawDataError
 from medpatch.config.name import Modality
-from medpatch.extract.header import check_columns, has_text, read_header
+from medpatch.extract.header import check_columns, has_value, read_header
 from medpatch.extract.raw_table import RAW_TABLES, RawTable
 
 SUFFIXES = (".parquet", ".csv.gz", ".csv")
 MADE_UP = "MADE_UP.json"
-YEARS_SINCE_3 = b"2020 - 2022"
-"""anchor_year_group that release 3.0 added; its columns are those of 2.2."""
+YEARS_SINCE_3 = ("anchor_year_group", "2020 - 2022")
+"""Years that release 3.0 added; its columns are those of 2.2."""
 WHOLE_HASH_BYTES = 256 * 2**20
 EDGE_BYTES = 2**20
 _FOLDERS = {
@@ -27,6 +27,12 @@ _FOLDERS = {
     "note": ("mimic-iv-note",),
 }
 _TABLE_OF = {Modality.CXR: "cxr_metadata", Modality.RR: "radiology", Modality.DN: "discharge"}
+_LONG_NAMES = {
+    "ehr": r"mimic-iv(-clinical-database-demo)?",
+    "cxr": r"mimic-cxr-jpg(-chest-radiographs-with-structured-labels)?",
+    "note": r"mimic-iv-note(-deidentified-free-text-clinical-notes)?",
+}
+"""Names of the folders in PhysioNet's zip files, before "-<version>"."""
 _VERSION = re.compile(r"\d+(\.\d+)+")
 
 
@@ -102,10 +108,15 @@ def raw_fingerprint(source: RawSource) -> str:
     """
     files = {name: file for name in RAW_TABLES if (file := source.file(name)) is not None}
     described = {
-        name: (str(file.relative_to(source.folder(RAW_TABLES[name]))), *_describe(file, file.stat().st_mtime_ns))
+        name: (str(file.relative_to(source.folder(RAW_TABLES[name]))), *describe_file(file))
         for name, file in sorted(files.items())
     }
     return digest_of(described, source.release, source.made_up)
+
+
+def describe_file(file: Path) -> tuple[int, str]:
+    """Size and digest of a raw file; remembered while its time of change stays the same."""
+    return _describe(file, file.stat().st_mtime_ns)
 
 
 def table_file(folder: Path, table: RawTable) -> Path | None:
@@ -122,13 +133,26 @@ def _candidates(raw_dir: Path, dataset: str) -> Iterable[Path]:
     """Folders that may hold the data set, the likeliest first; versions from the newest."""
     if dataset == "ehr":
         yield raw_dir
+    unzipped = [f for f in raw_dir.glob("*") if f.is_dir() and re.fullmatch(rf"{_LONG_NAMES[dataset]}-[\d.]+", f.name)]
+    for folder in sorted(unzipped, key=_version_order, reverse=True):
+        yield from (folder / "note", folder) if dataset == "note" else (folder,)
     for root in (raw_dir, raw_dir / "physionet.org" / "files"):
         for name in _FOLDERS[dataset]:
             versions = [d for d in (root / name).glob("*") if d.is_dir() and _VERSION.fullmatch(d.name)]
-            versions.sort(key=lambda d: [int(part) for part in d.name.split(".")], reverse=True)
+            versions.sort(key=_version_order, reverse=True)
             for folder in (root / name, *versions):
                 if folder.is_dir():
                     yield from (folder / "note", folder) if dataset == "note" else (folder,)
+
+
+def _version_order(folder: Path) -> list[int]:
+    return [int(part) for part in _version(folder).split(".")]
+
+
+def _version(folder: Path) -> str:
+    """The version at the end of a folder's name, such as "3.1" or "mimic-iv-3.1"; 0 if it has none."""
+    found = re.fullmatch(r"(?:mimic.*-)?(\d+(?:\.\d+)+)", folder.name)
+    return "0" if found is None else found.group(1)
 
 
 def _cxr_dir(raw_dir: Path) -> Path | None:
@@ -165,20 +189,20 @@ def _check_tables(ehr_dir: Path, cxr_dir: Path | None, *, note_dir: Path | None)
 
 
 def _release(ehr_dir: Path, headers: dict[str, list[str]]) -> str:
+    """The folder's version, else what the columns and years say; 3.0 and 3.1 are told apart by the folder alone."""
     for folder in (ehr_dir, ehr_dir.parent):
-        if _VERSION.fullmatch(folder.name):
-            return folder.name
+        if _version(folder) != "0":
+            return _version(folder)
     if "race" not in headers["admissions"]:
         return "1.0"
     if "admit_provider_id" not in headers["admissions"]:
         return "2.0"
     patients = table_file(ehr_dir, RAW_TABLES["patients"])
-    return "3.1" if patients is not None and has_text(patients, YEARS_SINCE_3) else "2.2"
+    return "3.1" if patients is not None and has_value(patients, *YEARS_SINCE_3) else "2.2"
 
 
 @lru_cache(maxsize=256)
 def _describe(file: Path, mtime_ns: int) -> tuple[int, str]:
-    """Size and digest; remembered while the file's time of change stays the same."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         if size <= WHOLE_HASH_BYTES:

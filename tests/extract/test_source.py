@@ -14,7 +14,7 @@ from medpatch.extract.source import find_raw, missing_modalities, raw_fingerprin
 from .conftest import CXR, EHR, RADIOLOGY, write_ehr, write_gz
 
 
-@pytest.mark.parametrize("inside", [".", "mimiciv", "mimiciv/3.1", "physionet.org/files/mimiciv/3.1"])
+@pytest.mark.parametrize("inside", [".", "mimiciv", "mimiciv/3.1", "physionet.org/files/mimiciv/3.1", "mimic-iv-3.1"])
 def test_ehr_is_found_in_every_layout(tmp_path: Path, inside: str) -> None:
     write_ehr(tmp_path / inside)
 
@@ -33,6 +33,10 @@ def test_ehr_is_found_in_every_layout(tmp_path: Path, inside: str) -> None:
         ("mimic-cxr-jpg/2.1.0", "mimic-iv-note/2.2/note"),
         ("physionet.org/files/mimic-cxr-jpg/2.0.0", "physionet.org/files/mimic-iv-note/2.2/note"),
         ("mimic-cxr-jpg", "mimic-iv-note"),
+        (
+            "mimic-cxr-jpg-chest-radiographs-with-structured-labels-2.1.0",
+            "mimic-iv-note-deidentified-free-text-clinical-notes-2.2/note",
+        ),
     ],
 )
 def test_images_and_notes_are_found_in_every_layout(tmp_path: Path, cxr: str, note: str) -> None:
@@ -50,6 +54,13 @@ def test_newest_version_wins_by_number_not_by_spelling(tmp_path: Path) -> None:
         write_ehr(tmp_path / "mimiciv" / version)
 
     assert find_raw(tmp_path).release == "10.0"
+
+
+@pytest.mark.parametrize("release", ["1.0", "2.0", "2.2", "3.0", "3.1"])
+def test_release_of_the_folder_counts_before_the_columns(tmp_path: Path, release: str) -> None:
+    write_ehr(tmp_path / f"mimic-iv-{release}")
+
+    assert find_raw(tmp_path).release == release
 
 
 def test_release_one_keeps_patients_in_core_and_says_ethnicity(tmp_path: Path) -> None:

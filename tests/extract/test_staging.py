@@ -9,11 +9,11 @@ import pytest
 from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.error import RawDataError
 from medpatch.contract.artifact import is_current
-from medpatch.extract.record import count_records
+from medpatch.extract.register import register_parquet
 from medpatch.extract.source import find_raw
 from medpatch.extract.staging import build_staging
 
-from .conftest import EHR, NOTE_COLUMNS, RADIOLOGY, write_ehr, write_gz
+from .conftest import EHR, write_ehr
 
 
 def stage(raw: Path, out: Path) -> Path:
@@ -22,7 +22,9 @@ def stage(raw: Path, out: Path) -> Path:
 
 
 def rows(staging: Path, table: str, columns: str) -> list[tuple]:
-    return duckdb.sql(f"SELECT {columns} FROM read_parquet('{staging / table}.parquet')").fetchall()
+    with duckdb.connect() as connection:
+        register_parquet(connection, staging)
+        return connection.execute(f"SELECT {columns} FROM {table}").fetchall()
 
 
 def test_notes_keep_their_line_breaks_quotes_and_order(raw_dir: Path, tmp_path: Path) -> None:
@@ -136,42 +138,3 @@ def test_broken_file_leaves_the_earlier_folder_whole(raw_dir: Path, tmp_path: Pa
         stage(raw_dir, out)
 
     assert is_current(out, inputs="raw", packages=EXTRACT_CODE)
-
-
-def test_reader_that_loses_a_note_is_caught(raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medpatch.extract.staging._rows_scanned", lambda _: _Scan(1))
-
-    with pytest.raises(RawDataError, match=r"the file has \d records, 1 were read"):
-        stage(raw_dir, tmp_path / "work")
-
-
-class _Scan(dict[str, int]):
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-
-    def get(self, _key: str, _default: int = 0) -> int:
-        return self.rows
-
-
-@pytest.mark.parametrize(
-    ("text", "records"),
-    [
-        (RADIOLOGY, 2),
-        (NOTE_COLUMNS + "\n", 0),
-        ('a,b\n1,"x\n""y"",\nz"\n2,w', 2),
-        ("a,b\r\n1,x\r\n2,y\r\n", 2),
-        ('a,b\n1,"x\n\n\ny"\n\n2,w\n\n', 2),
-    ],
-)
-def test_records_are_line_ends_outside_quotes(tmp_path: Path, text: str, records: int) -> None:
-    (tmp_path / "plain.csv").write_bytes(text.encode())
-
-    assert count_records(tmp_path / "plain.csv") == records
-    assert count_records(write_gz(tmp_path / "packed.csv.gz", text)) == records
-
-
-def test_records_are_counted_across_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medpatch.extract.record.CHUNK_BYTES", 3)
-    (tmp_path / "plain.csv").write_bytes(b'a,b\n1,"x\n""y"",\nz"\n2,w')
-
-    assert count_records(tmp_path / "plain.csv") == 2

@@ -2,16 +2,14 @@
 
 import pytest
 import torch
+from train.cohort import CHUNK, make_cohort, pick
 
 from medpatch.config.name import Modality
-from medpatch.contract.batch import Tokens
-from medpatch.model.feature import Features, ModalityFeature
-from medpatch.train.augment import random_view
+from medpatch.feature.augment import random_view
+from medpatch.feature.batching import in_order, shuffled
+from medpatch.feature.column import ColumnWriter, open_column
+from medpatch.feature.ragged import RaggedWriter, collect_inputs, open_ragged
 from medpatch.train.auroc import macro_auroc
-from medpatch.train.batching import in_order, shuffled
-from medpatch.train.cache import as_input, collect_features, collect_inputs, collect_tokens
-from medpatch.train.column import ColumnWriter
-from train.cohort import CHUNK, make_cohort, pick
 
 
 @pytest.mark.parametrize("modality", list(Modality))
@@ -22,7 +20,7 @@ def test_inputs_come_back_without_padding_for_present_stays_alone(tmp_path, moda
     here = cohort.presence[:, list(Modality).index(modality)].nonzero().flatten()
     assert torch.equal(inputs.subject_id, cohort.subject_id[here])
     order = torch.randperm(len(here), generator=torch.Generator().manual_seed(0))[:4]
-    value, mask = as_input(modality, *inputs.take(order))
+    value, mask = inputs.take(order)
     for row, stay in enumerate(here[order].tolist()):
         wanted = cohort.value[modality][stay][cohort.mask[modality][stay]]
         assert torch.equal(value[row][mask[row]], wanted)
@@ -33,47 +31,35 @@ def test_flat_rows_are_the_real_rows_with_their_owner(tmp_path):
     cohort = make_cohort(9, seed=3)
     inputs = collect_inputs([cohort], Modality.EHR, tmp_path / "rows", chunk_tokens=CHUNK)
     index = torch.tensor([4, 0, 7])
-    row, owner = inputs.flat(index)
-    value, mask = inputs.take(index)
+    row, owner = inputs.rows.flat(index)
+    value, mask = inputs.rows.take(index)
     assert torch.equal(row, value[mask])
     assert torch.equal(owner.bincount(), mask.sum(dim=1))
 
 
-def test_tokens_stop_at_the_limit_with_whole_stays(tmp_path):
-    cohort = make_cohort(20, seed=3)
-    inputs = collect_inputs([cohort], Modality.EHR, tmp_path / "rows", chunk_tokens=CHUNK)
-
-    def encode(index):
-        value, mask = inputs.take(index)
-        return Tokens(value, mask, value[:, 0])
-
-    tokens = collect_tokens(inputs, encode, tmp_path / "tokens", order=torch.arange(20).split(4), at_most=30)
-    assert 30 <= len(tokens.row) < 30 + 4 * 6
-    assert torch.equal(tokens.length, inputs.length[: len(tokens)])
+def test_the_first_stays_alone_keep_their_rows(tmp_path):
+    writer = RaggedWriter(tmp_path / "rows")
+    writer.append(torch.arange(12.0).view(3, 4, 1), torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]]).bool())
+    writer.close()
+    ragged = open_ragged(tmp_path / "rows")
+    assert ragged.length.tolist() == [2, 1, 4]
+    assert ragged.first(2).row.flatten().tolist() == [0.0, 1.0, 4.0]
 
 
-def test_features_of_many_batches_come_back_in_order(tmp_path):
-    cohort = make_cohort(11, seed=3)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.bool, torch.int64])
+def test_column_of_any_type_comes_back_and_is_not_changed_through_the_tensor(tmp_path, dtype):
+    rows = torch.tensor([[0.0, 1.0], [2.5, -3.0], [1.0, 0.0]]).to(dtype)
+    writer = ColumnWriter(tmp_path / "rows", dtype=dtype)
+    writer.append(rows[:2])
+    writer.append(rows[2:])
+    found = writer.finish()
+    assert torch.equal(found, rows)
+    found[0] = 1
+    assert torch.equal(open_column(tmp_path / "rows"), rows)
 
-    def extract(batch):
-        number = batch.stay_id.float()[:, None]
-        feature = ModalityFeature(
-            pooled=number,
-            high=number[..., None],
-            low=-number[..., None],
-            high_confidence=number,
-            low_confidence=number,
-            high_share=number,
-            is_encoded=batch.presence[:, 0],
-        )
-        return Features(batch.presence, {Modality.EHR: feature})
 
-    parts = (pick(cohort, index) for index in torch.arange(11).split(4))
-    store = collect_features(parts, extract, tmp_path / "store")
-    index = torch.tensor([10, 2])
-    found = store.take(index, torch.device("cpu"))
-    assert found.modality[Modality.EHR].low.flatten().tolist() == [-10.0, -2.0]
-    assert torch.equal(found.presence, cohort.presence[index])
+def test_column_without_a_row_is_empty(tmp_path):
+    assert len(ColumnWriter(tmp_path / "rows").finish()) == 0
 
 
 def test_rows_of_another_shape_are_refused(tmp_path):

@@ -1,0 +1,143 @@
+"""Long tables (events, notes) to Parquet piece by piece, several pieces at once, memory independent of length."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from medpatch.config.error import RawDataError
+from medpatch.extract.connect import free_threads, raw_error
+from medpatch.extract.header import read_header
+from medpatch.extract.layer import SqlFile
+from medpatch.extract.piece import Piece, read_pieces
+from medpatch.extract.raw_table import RAW_TABLES, RawTable
+from medpatch.extract.register import empty_query, literal, regular_query, strict_query
+from medpatch.extract.regular import RegularReader
+
+logger = logging.getLogger(__name__)
+
+MOST_WORKERS = 4
+"""Pieces in work at once, at most; each takes about 0.15 GB."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker needs to know of the file.
+
+    Attributes:
+        connection: each piece works on a cursor of it.
+        sql: the staging query.
+        own: the raw file.
+        table: its description.
+        header: its columns.
+        quick: reader for pieces in which nothing is unusual, None for notes.
+        folder: of the parts.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    sql: SqlFile
+    own: Path
+    table: RawTable
+    header: list[str]
+    quick: RegularReader | None
+    folder: Path
+
+
+def stage_in_pieces(
+    connection: duckdb.DuckDBPyConnection,
+    sql: SqlFile,
+    folder: Path,
+    *,
+    own: Path,
+    advance: Callable[[int], None],
+) -> tuple[int, int]:
+    """Write the table as parts of a folder, in the order of the file; rows read, rows kept.
+
+    Args:
+        connection: knows the seeds.
+        sql: the staging query; it reads raw_<table> and seeds row by row, and may number rows in file_order.
+        folder: of the parts, made here.
+        own: the raw file, .csv or .csv.gz.
+        advance: told the bytes of the file that are done.
+
+    Raises:
+        RawDataError: the file cannot be parsed; names the line.
+    """
+    name = sql.name.removeprefix("stg_")
+    table, header = RAW_TABLES[name], read_header(own)
+    items = connection.execute("SELECT itemid FROM ehr_itemid WHERE source_table = ?", [name]).fetchall()
+    quick = RegularReader(table, header, [item for (item,) in items]) if table.is_event else None
+    work = _Work(connection, sql, own, table, header, quick, folder)
+    folder.mkdir()
+    rows_in = rows_kept = null_bytes = 0
+    waiting: deque[tuple[Piece, Future[int]]] = deque()
+
+    def finish() -> None:
+        nonlocal rows_in, rows_kept, null_bytes
+        piece, future = waiting.popleft()
+        rows_kept += future.result()
+        rows_in += piece.records
+        null_bytes += piece.null_bytes
+        advance(piece.read_bytes)
+
+    workers = min(free_threads(), MOST_WORKERS)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for piece in read_pieces(own):
+                waiting.append((piece, pool.submit(_stage_piece, work, piece)))
+                if len(waiting) > workers:
+                    finish()
+            while waiting:
+                finish()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+    if null_bytes:
+        logger.warning("%s: %d NUL bytes were taken out of its text", own, null_bytes)
+    if rows_in == 0:
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE TEMP VIEW raw_{name} AS {empty_query(table)}")
+            _write(cursor, work, 0, file_order=0)
+    return rows_in, rows_kept
+
+
+def _stage_piece(work: _Work, piece: Piece) -> int:
+    """Rows kept of one piece."""
+    name = work.sql.name.removeprefix("stg_")
+    quick = None if work.quick is None else work.quick.read(piece)
+    with work.connection.cursor() as cursor:
+        if quick is not None:
+            cursor.register("cells", quick.to_arrow())
+            cursor.execute(f"CREATE TEMP VIEW raw_{name} AS {regular_query(work.table, 'cells')}")
+            return _write(cursor, work, piece.number, file_order=piece.first_record)
+        file = work.folder.parent / f".{work.sql.name}.{piece.number}.csv"
+        file.write_bytes(piece.data)
+        try:
+            query = strict_query(file, work.table, work.header, has_header=False)
+            cursor.execute(f"CREATE TEMP TABLE cells AS {query}")
+            ((read,),) = cursor.execute("SELECT count(*) FROM cells").fetchall()
+            if read != piece.records:
+                raise RawDataError(
+                    f"{work.own}, from line {piece.first_line} on (a text over several lines counts as one): "
+                    f"{piece.records} records, {read} were read; a quoted text is not closed"
+                )
+            cursor.execute(f"CREATE TEMP VIEW raw_{name} AS FROM cells")
+            return _write(cursor, work, piece.number, file_order=piece.first_record)
+        except duckdb.Error as error:
+            raise raw_error(error, work.own, first_line=piece.first_line) from error
+        finally:
+            file.unlink()
+
+
+def _write(cursor: duckdb.DuckDBPyConnection, work: _Work, number: int, *, file_order: int) -> int:
+    """Rows of a part, which is written from `raw_<table>` as the cursor knows it."""
+    columns = f"* REPLACE (file_order + {file_order} AS file_order)" if work.table.is_note else "*"
+    target = literal(work.folder / f"{number:05d}.parquet")
+    ((rows,),) = cursor.execute(
+        f"COPY (SELECT {columns} FROM ({work.sql.text})) TO {target} (FORMAT parquet, COMPRESSION zstd)"
+    ).fetchall()
+    return rows
