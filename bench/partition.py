@@ -20,7 +20,7 @@ from medpatch.config.name import Modality, Split
 from medpatch.contract.batch import Tokens
 from medpatch.data.dataset import ShardDataset
 from medpatch.data.loader import make_loader
-from medpatch.model.build import build_fusion, build_scorer
+from medpatch.model.build import build_medpatch, build_scorer
 from medpatch.model.checkpoint import load_scorer, load_unimodal, read
 from medpatch.model.extractor import Extractor
 from medpatch.model.feature import Features, ModalityFeature
@@ -219,11 +219,8 @@ def main(tensor_dir: Path, checkpoint_dir: Path, *, seeds: int, epochs: int, onl
         modality = parts[Split.TRAIN][0].modality.values()
         share = torch.cat([one.high_share[one.is_encoded] for one in modality]).mean()
 
-        def make(config: ModelConfig = config) -> nn.Module:
-            fusion = build_fusion(config, spec, raw_width={m: u.encoder.width for m, u in unimodal.items()})
-            for m, u in unimodal.items():
-                fusion.branch[m].start_from(u.projection, u.head)
-            return fusion
+        def make(config: ModelConfig = config, scorer: dict[Modality, nn.Module] = scorer) -> nn.Module:
+            return build_medpatch(config, spec, unimodal=unimodal, scorer=scorer).fusion
 
         runs = [train_fusion(make, parts, seed=seed, epochs=epochs) for seed in range(seeds)]
         cells = []

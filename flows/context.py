@@ -191,6 +191,6 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
         config=config.model_copy(update={"modality": modality}),
         paths=paths,
         source=source,
-        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split.list_dir).to_pylist()),
+        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split, source).to_pylist()),
         dropped=tuple(str(m) for m in dropped),
     )

@@ -1,5 +1,7 @@
 """What frozen encoders leave of every stay: made once, read by the later stages, the rivals and prediction."""
 
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from flows.context import RunContext
@@ -66,3 +68,9 @@ def pool_modality(run: RunContext, modality: Modality) -> Path:
 
     ensure(target, inputs=inputs, packages=FEATURE_CODE, make=make)
     return target
+
+
+def drop_caches(folders: Iterable[Path]) -> None:
+    """Remove features or pools; whoever needs them makes them again."""
+    for folder in folders:
+        shutil.rmtree(folder)

@@ -42,8 +42,7 @@ def run_locally(
         MedPatchError: whatever a step raised on purpose.
         ServerLostError: the Prefect server stopped answering.
     """
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
+    hide_tracebacks()
     flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
     try:
         flow(
@@ -66,6 +65,12 @@ def run_locally(
         console.print(read_table(folder))
     console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
     return folder
+
+
+def hide_tracebacks() -> None:
+    """Errors raised on purpose are shown by their message alone."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(without_traceback)
 
 
 def without_traceback(record: logging.LogRecord) -> logging.LogRecord:

@@ -120,7 +120,7 @@ def train_steps(run: RunContext, tensors: str, parent: TrackedRun) -> Trained:
             kept.append(modality)
         else:
             dropped.append(run.unimodal_dir(modality))
-    earlier = _earlier(run, kept)
+    earlier = earlier_dirs(run, kept)
     children["medpatch"] = train_fusion(run, earlier, parent)
     models = {"medpatch": run.fusion_dir()}
     for rival in run.config.evaluate.rivals:
@@ -170,7 +170,8 @@ def train(
         train_steps(run, tensors, parent)
 
 
-def _earlier(run: RunContext, kept: Iterable[Modality]) -> "StageDirs":
+def earlier_dirs(run: RunContext, kept: Iterable[Modality]) -> "StageDirs":
+    """Where the stages before fusion left what these modalities have."""
     from medpatch.feature.dirs import StageDirs
 
     kept = tuple(kept)

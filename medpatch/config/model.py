@@ -84,7 +84,9 @@ class FusionConfig(Frozen):
         description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless None",
     )
     is_share_chosen: bool = Field(
-        False, description="per modality and label, take the share of 'high' tokens that tells the label best on val"
+        True,
+        description="per modality and label, the share of 'high' tokens that tells the label best on val; "
+        "`high_share` where val cannot judge. Without a `high_share` the threshold is fixed",
     )
     temperature_positions: int = Field(
         0, ge=0, description="calibrate so many token positions each on its own; 0 = one temperature per label"

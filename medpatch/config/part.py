@@ -52,8 +52,9 @@ def feature_part(config: PipelineConfig, modality: Modality) -> dict[str, Any]:
 
 def confidence_part(config: PipelineConfig) -> dict[str, Any]:
     """What stage 2 reads beside an encoder."""
-    fusion = config.model.fusion
-    score = {"score": str(fusion.score), "threshold": fusion.threshold, "high_share": fusion.high_share}
+    score = config.model.fusion.model_dump(
+        mode="json", include={"score", "threshold", "high_share", "is_share_chosen", "temperature_positions"}
+    )
     train = _train(config, *LOOP, "confidence_epochs", "confidence_tokens", "cache_type")
     return {"score": score, "train": train, "learning_rate": config.train.rate_of("confidence")}
 

@@ -74,7 +74,8 @@ def build_medpatch(
 ) -> MedPatch:
     """The whole network around trained (or freshly built) unimodal models and scorers.
 
-    Projections and heads start as copies of the unimodal ones; the unimodal models themselves are not changed.
+    Projections and heads start as copies of the unimodal ones, and the class-wise joint modules as their mean; the
+    unimodal models themselves are not changed.
     """
     extractor = Extractor(
         {m: u.encoder for m, u in unimodal.items()},
@@ -84,6 +85,9 @@ def build_medpatch(
     fusion = build_fusion(config, spec, raw_width={m: u.encoder.width for m, u in unimodal.items()})
     for name, model in unimodal.items():
         fusion.branch[name].start_from(model.projection, model.head)
+    for joint in (fusion.high_joint, fusion.low_joint):
+        if isinstance(joint, ClasswiseJoint):
+            joint.start_from([unimodal[m].head for m in fusion.modalities])
     return MedPatch(extractor, fusion)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.contract.confidence import ConfidenceReport, write_confidence
 from medpatch.feature.batching import shuffled
 from medpatch.feature.opening import input_spec, open_index
 from medpatch.feature.ragged import Ragged
@@ -24,11 +25,14 @@ from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts
 from medpatch.train.step import confidence_step
+from medpatch.train.threshold import choose_threshold, fit_position_temperature
+from medpatch.train.token_report import report_tokens
 
 logger = logging.getLogger(__name__)
 
 MOST_TOKENS_READ = 200_000
 """Enough for a temperature and a quantile per label."""
+STAYS_AT_ONCE = 64
 
 
 def run_confidence(
@@ -44,9 +48,9 @@ def run_confidence(
 ) -> StageResult:
     """Train one modality's token scorer, calibrate it, and write it to `out_dir`.
 
-    The predictor is chosen by its loss on the selection half of val. Its temperature, one per label, is fitted
-    on the tokens of the other half. The threshold is the score that `fusion.high_share` of the train tokens
-    reach, or `fusion.threshold`.
+    The predictor is chosen by its loss on the selection half of val. Its temperature, one per label and, if asked
+    for, position, is fitted on the tokens of the other half. The threshold is the score that `fusion.high_share`
+    of the train tokens reach, or a share chosen per label on the selection half, or `fusion.threshold`.
 
     Args:
         config: the run.
@@ -90,17 +94,31 @@ def run_confidence(
             progress=progress,
             session=session,
         )
-        calibrate(scorer, train, val, held_out=held_out, config=config, name=name, device=session.device)
+        calibrate(
+            scorer,
+            train,
+            val,
+            selection=selection,
+            held_out=held_out,
+            config=config,
+            name=name,
+            device=session.device,
+        )
+        tokens = _held_out_report(scorer, val, held_out, modality=modality, names=spec.label_names)
         result = StageResult(Stage.CONFIDENCE, name, modality, False, "", len(train.label), len(selection))
+
+        def save(aside: Path) -> None:
+            save_scorer(aside, scorer.cpu(), modality=modality, model=config.model, spec=spec, data=data)
+            if tokens is not None:
+                write_confidence(aside, tokens)
+
         return finish(
             out_dir,
             result,
             fitted,
             inputs=inputs,
             session=session,
-            save=lambda aside: save_scorer(
-                aside, scorer.cpu(), modality=modality, model=config.model, spec=spec, data=data
-            ),
+            save=save,
         )
 
 
@@ -134,6 +152,7 @@ def calibrate(
     train: TokenPart,
     val: TokenPart,
     *,
+    selection: Tensor,
     held_out: Tensor,
     config: PipelineConfig,
     name: str,
@@ -145,27 +164,87 @@ def calibrate(
         scorer: with its trained predictor.
         train: tokens that the threshold is a quantile of.
         val: tokens of all val stays.
+        selection: indices of the val stays that choose the share of high tokens, where it is chosen.
         held_out: indices of the val stays that fix the temperature; none leaves it at 1.
         config: the run.
         name: of the stage, for messages.
         device: where the scorer is.
     """
+    fusion = config.model.fusion
     if len(held_out):
-        scorer.temperature.copy_(fit_temperature(*_token_logits(scorer, val, held_out, device)))
+        held = _token_logits(scorer, val, held_out, device)
+        scorer.temperature.copy_(
+            fit_position_temperature(
+                held.logits, held.label, position=held.position, count=fusion.temperature_positions
+            )
+            if fusion.temperature_positions
+            else fit_temperature(held.logits, held.label)
+        )
     else:
         logger.warning("%s: too few val stays to keep some for calibration; temperatures stay 1", name)
-    if config.model.fusion.high_share is not None:
-        logits, _ = _token_logits(scorer, train, torch.arange(len(train.label)), device)
-        score = scorer.score_logits(logits.unsqueeze(0)).squeeze(0)
-        scorer.threshold.copy_(fit_threshold(score, config.model.fusion.high_share))
+    if fusion.high_share is None:
+        return
+    learned = _token_logits(scorer, train, torch.arange(len(train.label)), device)
+    if not fusion.is_share_chosen or not len(selection):
+        scorer.threshold.copy_(fit_threshold(learned.score(scorer), fusion.high_share))
+        return
+    chosen = _token_logits(scorer, val, selection, device)
+    scorer.threshold.copy_(
+        choose_threshold(
+            learned.score(scorer),
+            val_score=chosen.score(scorer),
+            val_logits=chosen.logits,
+            owner=chosen.owner,
+            label=val.label[selection].to(device),
+            default_share=fusion.high_share,
+        )
+    )
 
 
-def _token_logits(scorer: TokenScorer, part: TokenPart, stays: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Logits and labels (R, K) of the tokens of these stays, evenly thinned to `MOST_TOKENS_READ`."""
+@torch.no_grad()
+def _held_out_report(
+    scorer: TokenScorer, val: TokenPart, held_out: Tensor, *, modality: Modality, names: tuple[str, ...]
+) -> ConfidenceReport | None:
+    """Of the val stays that chose no epoch; None where none was kept."""
+    if not len(held_out):
+        return None
+    held = _token_logits(scorer, val, held_out, scorer.threshold.device)
+    return report_tokens(scorer, held, modality=modality, stays=len(held_out), label_names=names)
+
+
+@dataclass(frozen=True)
+class TokenLogits:
+    """What a scorer's predictor says of R tokens.
+
+    Attributes:
+        logits: (R, K), before the temperature.
+        label: (R, K) of the token's stay.
+        owner: (R,) int64 place of the token's stay among those asked for.
+        position: (R,) int64 place of the token in its stay.
+    """
+
+    logits: Tensor
+    label: Tensor
+    owner: Tensor
+    position: Tensor
+
+    def score(self, scorer: TokenScorer) -> Tensor:
+        """(R, K), with the temperature that the scorer has now."""
+        return scorer.score_logits(self.logits.unsqueeze(0), self.position.unsqueeze(0)).squeeze(0)
+
+
+def _token_logits(scorer: TokenScorer, part: TokenPart, stays: Tensor, device: torch.device) -> TokenLogits:
+    """Of the tokens of these stays, evenly thinned to `MOST_TOKENS_READ`."""
     every = max(1, -(-int(part.tokens.length[stays].sum()) // MOST_TOKENS_READ))
-    logits, label = [], []
-    for index in stays.split(64):
+    logits, owners, positions = [], [], []
+    for first, index in zip(range(0, len(stays), STAYS_AT_ONCE), stays.split(STAYS_AT_ONCE), strict=True):
         row, owner = part.tokens.flat(index)
+        length = part.tokens.length[index]
+        position = torch.arange(len(owner)) - (length.cumsum(0) - length)[owner]
         logits.append(scorer.predictor(row[::every].to(device).float()))
-        label.append(part.label[index][owner[::every]].to(device))
-    return torch.cat(logits), torch.cat(label)
+        owners.append(first + owner[::every])
+        positions.append(position[::every])
+    owner = torch.cat(owners)
+    return TokenLogits(
+        torch.cat(logits), part.label[stays][owner].to(device), owner.to(device), torch.cat(positions).to(device)
+    )

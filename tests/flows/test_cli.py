@@ -10,7 +10,21 @@ from flows.cli import app
 from flows.local import without_traceback
 from medpatch.config.error import ConfigError
 
-COMMANDS = ("demo", "synth", "extract", "align", "train", "evaluate", "run", "up", "down", "status", "gc")
+COMMANDS = (
+    "demo",
+    "synth",
+    "extract",
+    "align",
+    "train",
+    "evaluate",
+    "run",
+    "search",
+    "leaderboard",
+    "up",
+    "down",
+    "status",
+    "gc",
+)
 
 
 @pytest.fixture(autouse=True)

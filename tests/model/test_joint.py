@@ -5,6 +5,7 @@ import torch
 
 from medpatch.config.model import Compat, Fuser
 from medpatch.config.name import Modality
+from medpatch.model.head import Head
 from medpatch.model.joint import ClasswiseJoint, SequenceJoint
 from medpatch.model.late import weighted_late
 from medpatch.model.missingness import Missingness
@@ -113,6 +114,29 @@ def test_a_label_of_the_classwise_joint_reads_its_own_pools_of_the_modalities_th
     # label 0: 0.1 + (1 + 0.5) + (2 + 0.25); label 1: 0.2 + 1, as its second group is empty
     found = module(pools, has_token, torch.zeros(1, 2, 2))
     torch.testing.assert_close(found, torch.tensor([[3.85, 1.2]]), atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_classwise_joint_starts_as_the_mean_of_the_unimodal_heads():
+    torch.manual_seed(0)
+    heads = [Head(4, 3) for _ in range(2)]
+    for head in heads:
+        torch.nn.init.normal_(head.norm.weight)
+        torch.nn.init.normal_(head.norm.bias)
+    module = ClasswiseJoint(2, 3, 4)
+    module.start_from(heads)
+    vectors = torch.randn(5, 2, 4)
+    pools = vectors.unsqueeze(2).expand(-1, -1, 3, -1)  # every label sees the same pool
+    evidence = [head(vectors[:, m]) - head.linear.bias for m, head in enumerate(heads)]
+    found = module(pools, torch.ones(5, 2, 3, dtype=torch.bool), torch.zeros(5, 2, 3))
+    torch.testing.assert_close(found, sum(evidence) / 2, **EQUAL)
+
+
+def test_joint_modules_of_a_whole_network_start_from_its_heads():
+    network = make_medpatch(make_config())
+    for joint in (network.fusion.high_joint, network.fusion.low_joint):
+        for m, branch in enumerate(network.fusion.branch.values()):
+            torch.testing.assert_close(joint.weight[m], branch.head.linear.weight / 4)
 
 
 @torch.no_grad()
