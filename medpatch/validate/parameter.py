@@ -108,5 +108,5 @@ def prediction_parameters(config: PipelineConfig) -> dict[str, Any]:
 def _window_bounds(config: PipelineConfig) -> dict[str, Any]:
     window = config.cohort.window_hours
     if window is None:
-        return {"window_hours_low": EDGE_HOURS, "window_hours_high": TWO_YEARS_HOURS}
+        return {"window_hours_low": 0.0, "window_hours_high": TWO_YEARS_HOURS}
     return {"window_hours_low": window - EDGE_HOURS, "window_hours_high": window + EDGE_HOURS}
