@@ -19,7 +19,7 @@ from flows.cli_option import (
     paths_of,
 )
 from flows.cli_service import down, gc, status, up
-from flows.cli_study import search
+from flows.cli_study import leaderboard, search
 from medpatch.config.modality import TextArm
 from medpatch.config.name import Profile, Task
 from medpatch.config.override import parse_overrides
@@ -212,7 +212,7 @@ def _run_until(
             run_locally(artefact, run, overrides=fields, refresh=refresh or [], runner=runner)
 
 
-for command in (search, up, down, status, gc):
+for command in (search, leaderboard, up, down, status, gc):
     app.command()(command)
 
 

@@ -10,6 +10,33 @@ from medpatch.config.preset import PresetName
 from medpatch.config.search import SearchPart
 
 
+def leaderboard(
+    *,
+    preset: Preset = PresetName.tiny_in_hospital_mortality,
+    models: Annotated[str, typer.Option(help="all, or names of rivals joined by commas")] = "all",
+    seeds: Annotated[int, typer.Option(min=1, help="trainings, with train.seed, train.seed + 1, ...")] = 3,
+    arms: Annotated[
+        str, typer.Option(help="without_dn, without_cxr_reports, known_by_window_end: MedPatch with less to read")
+    ] = "none",
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+) -> None:
+    """Train or reuse every model on identical data, once per seed, and compare them in one report."""
+    with named_errors():
+        paths = paths_of(raw_dir, work_dir)
+        from flows.plan import plan
+        from flows.server import api_server
+
+        fields = parse_overrides(overrides or [])
+        chosen = {"models": models, "seeds": seeds, "arms": arms}
+        board = plan(preset, **chosen, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=fields)
+        with api_server(paths):
+            from flows.leaderboard import lead_locally
+
+            lead_locally(board, preset, overrides=fields, chosen=chosen)
+
+
 def search(
     *,
     preset: Preset = PresetName.tiny_in_hospital_mortality,

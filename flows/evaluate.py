@@ -1,6 +1,7 @@
 """Checkpoints to predictions, the prediction gate, the report, and its place in MLflow."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow
 from prefect.logging import get_run_logger
@@ -23,10 +24,14 @@ from flows.tracking import finished_run, remember, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
+from medpatch.config.name import Split
 from medpatch.config.path import code_digest
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
-from medpatch.track.run import TrackedRun, child_run, find_run, open_tracking
+from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
+
+if TYPE_CHECKING:  # evaluate imports matplotlib and statsmodels, so it waits until a step needs it
+    from medpatch.evaluate.fact import RunFacts, TestRead
 
 
 @step("predict")
@@ -37,6 +42,7 @@ def predict(run: RunContext, trained: Trained, tensors: str) -> str:
     def make() -> None:
         from medpatch.evaluate.predict import predict_all
 
+        look_at_test(run, "predict")
         with progress_bar("predicting") as progress:
             predict_all(
                 trained.models,
@@ -68,9 +74,11 @@ def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
     inputs = report_inputs(run, predictions)
 
     def make() -> None:
+        from medpatch.contract.confidence import read_confidence
         from medpatch.evaluate.figure_history import read_histories
         from medpatch.evaluate.report import evaluate_run
 
+        facts = run_facts(run, (run.config.train.seed,), look_at_test(run, "report"))
         with progress_bar("judging the test split") as progress:
             evaluate_run(
                 run.prediction_dir / "predictions.parquet",
@@ -79,9 +87,11 @@ def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
                 inputs=inputs,
                 oracle_dir=run.oracle_dir,
                 histories=[row for folder in trained.folders for row in read_histories(folder)],
+                confidence=[one for folder in trained.folders for one in read_confidence(folder)],
                 made_up=run.made_up,
                 warehouse_dir=run.warehouse_dir,
                 tensor_dir=run.tensor_dir,
+                facts=facts,
                 progress=progress,
             )
 
@@ -92,8 +102,10 @@ def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
 def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
     """Metrics of every model on its MLflow run, pictures and tables on the parent's."""
     from medpatch.data.spec import tensor_spec
+    from medpatch.evaluate.fact import read_ledger
     from medpatch.evaluate.report import read_markdown, read_metrics
 
+    log_metrics(parent, {"data/test_reads": float(len(read_ledger(test_ledger(run))))})
     for model, metrics in read_metrics(run.report_dir).items():
         if model == "medpatch":
             log_metrics(parent, metrics)
@@ -115,6 +127,36 @@ def report_inputs(run: RunContext, predictions: str) -> str:
     return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle)
 
 
+def test_ledger(run: RunContext) -> Path:
+    """Where looks at the test split of this data are written down; it outlives the data folder."""
+    return run.paths.work_dir / "test_reads" / f"{run.data_dir.name}.jsonl"
+
+
+def look_at_test(run: RunContext, step: str) -> "tuple[TestRead, ...]":
+    """Record that a step reads the test split; every look at the test stays of this data so far."""
+    from medpatch.data.spec import tensor_spec
+    from medpatch.evaluate.fact import record_read
+
+    stays = tensor_spec(run.tensor_dir).stay_count[Split.TEST]
+    return record_read(test_ledger(run), step=step, run=run.run_dir.name.removeprefix("run-"), stays=stays)
+
+
+def run_facts(run: RunContext, seeds: tuple[int, ...], reads: "tuple[TestRead, ...]") -> "RunFacts":
+    """Where the numbers of this run come from."""
+    from medpatch.evaluate.fact import RunFacts
+
+    code = git_commit()
+    return RunFacts(
+        preset=run.preset,
+        run=run.run_dir.name.removeprefix("run-"),
+        data=run.data_dir.name.removeprefix("data-"),
+        commit=code.commit[:12] + ("+" if code.is_dirty else ""),
+        seeds=seeds,
+        dropped=run.dropped,
+        reads=reads,
+    )
+
+
 def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, predictions: str) -> Path:
     """All of evaluation after the predictions; the report folder."""
     gate_probabilities(run, predictions)
@@ -126,10 +168,10 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
     inputs = digest_of(run.run_dir.name, tensors, run.made_up, code_digest(MODEL_CODE))
-    run_id = finished_run(run, inputs)
-    if run_id is not None:
-        get_run_logger().info("nothing changed: the report and MLflow run %s are current", run_id)
-        show_links(run, find_run(open_tracking(run.paths), run_id))
+    finished = finished_run(run, inputs)
+    if finished is not None:
+        get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
+        show_links(run, finished)
         note_use(run)
     else:
         with tracked(run) as parent:

@@ -53,11 +53,11 @@ def show_links(run: RunContext, parent: TrackedRun) -> None:
     page = run_page(parent, server=running_address(run.paths, MLFLOW))
     if page is not None:
         create_link_artifact(page, link_text="MLflow run", key="mlflow-run")
-        create_link_artifact(f"{page}/artifacts/report/report.html", link_text="report", key="report")
+        create_link_artifact(f"{page}/artifacts/report/index.html", link_text="report", key="report")
     create_markdown_artifact(
         f"| what | where |\n|---|---|\n"
         f"| MLflow run | `{parent.run_id}` in `{run.paths.shown_tracking_uri}` |\n"
-        f"| report | `{run.report_dir / 'report.html'}` |\n"
+        f"| report | `{run.report_dir / 'index.html'}` |\n"
         f"| gates | `{run.paths.work_dir / 'gate' / 'index.html'}` |\n",
         key="where-to-look",
     )

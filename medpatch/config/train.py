@@ -117,3 +117,19 @@ class EvaluateConfig(Frozen):
     )
     batch_size: int = Field(64, gt=0, description="stays per forward pass, without gradients")
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
+    min_group_stays: int = Field(
+        30, gt=1, description="stays and patients below which a subgroup is counted as small and not judged"
+    )
+    min_count: int = Field(10, gt=0, description="counts from 1 to below this are hidden in table 1 and subgroups")
+    age_edges_years: tuple[int, ...] = Field(
+        (45, 65, 80), min_length=1, description="lower ends of the age bands after the youngest, years"
+    )
+    sensitivities: tuple[float, ...] = Field(
+        (0.8, 0.9), description="operating points: sensitivity that the threshold reaches on validation"
+    )
+    alert_rates: tuple[float, ...] = Field(
+        (0.05, 0.1), description="operating points: share of stays that the threshold alerts for on validation"
+    )
+    drop_shares: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 0.75, 1.0), min_length=2, description="shares of stays that lose a modality, ascending"
+    )

@@ -19,6 +19,7 @@ COMMANDS = (
     "evaluate",
     "run",
     "search",
+    "leaderboard",
     "up",
     "down",
     "status",
