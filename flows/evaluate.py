@@ -27,7 +27,7 @@ from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
 from medpatch.config.name import Split
 from medpatch.config.path import code_digest
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
-from medpatch.track.run import TrackedRun, child_run, find_run, git_commit, open_tracking
+from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
 
 if TYPE_CHECKING:  # evaluate imports matplotlib and statsmodels, so it waits until a step needs it
@@ -168,10 +168,10 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
     inputs = digest_of(run.run_dir.name, tensors, run.made_up, code_digest(MODEL_CODE))
-    run_id = finished_run(run, inputs)
-    if run_id is not None:
-        get_run_logger().info("nothing changed: the report and MLflow run %s are current", run_id)
-        show_links(run, find_run(open_tracking(run.paths), run_id))
+    finished = finished_run(run, inputs)
+    if finished is not None:
+        get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
+        show_links(run, finished)
         note_use(run)
     else:
         with tracked(run) as parent:

@@ -48,14 +48,15 @@ def remember(run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterab
     record = {
         "tracking_uri": run.paths.tracking_uri,
         "run_id": parent.run_id,
+        "experiment_id": parent.experiment_id,
         "inputs": inputs,
         "folders": folders,
     }
     replace_text(run.run_dir / RECORD, json.dumps(record, indent=1))
 
 
-def finished_run(run: RunContext, inputs: str) -> str | None:
-    """MLflow run id, if a run from these inputs finished and every folder it left is still whole; else None.
+def finished_run(run: RunContext, inputs: str) -> TrackedRun | None:
+    """Its MLflow run, if a run from these inputs finished and every folder it left is still whole; else None.
 
     None too while a step is to be done again.
     """
@@ -68,6 +69,8 @@ def finished_run(run: RunContext, inputs: str) -> str | None:
             is_whole(run.paths.work_dir / name) and fingerprint(run.paths.work_dir / name) == digest
             for name, digest in record["folders"].items()
         )
-        return record["run_id"] if same and whole and run.paths.has_tracking_store else None
+        if not (same and whole and run.paths.has_tracking_store):
+            return None
+        return TrackedRun(open_tracking(run.paths), record["run_id"], record["experiment_id"], {})
     except (OSError, ValueError, KeyError):
         return None

@@ -10,20 +10,32 @@ from medpatch.config.name import Profile, Task
 
 
 class Correction(StrEnum):
-    """Mistakes of the published extraction that can be repaired; what each does is in sql/seed/extraction_rule.csv."""
+    """Mistakes of the published extraction that can be repaired; measured one by one in docs/deviations.md."""
 
     ADMISSION_AGE = "admission_age"
+    """Deviates: years from the anchor year to admission are added to anchor_age."""
     ICD_VERSION = "icd_version"
+    """Deviates: a diagnosis code counts in its own ICD version only."""
     ICD10_COVERAGE = "icd10_coverage"
+    """Deviates: ICD-10 codes by HCUP's category (CCS for ICD-10-CM 2019.1), not by the forward mapping."""
     RECOVER_HADM_ID = "recover_hadm_id"
+    """Deviates: a row or report without hadm_id counts for the admission that contains its time."""
     NUMBER_FROM_VALUENUM = "number_from_valuenum"
+    """Deviates: the numeric column is read where the text holds no number."""
     UNITS_BY_ITEM = "units_by_item"
+    """Deviates: FiO2 above 1, degrees F and inches are converted by item."""
     NUMERIC_MAXIMUM = "numeric_maximum"
+    """Deviates: of several rates or mean pressures at one time the largest number counts, not the largest text."""
     PLAUSIBLE_LIMITS = "plausible_limits"
+    """Deviates: outliers are dropped, other values brought into the valid range of their channel."""
     RACE_GROUP = "race_group"
+    """Deviates: race is one of the eight groups of release 1.0."""
     REPORT_WINDOW = "report_window"
+    """Deviates: a whole stay reads the reports of its window, not of its admission."""
     REPORT_KNOWN = "report_known"
+    """Deviates: a report counts only if it is stored before the window ends."""
     NOTE_TIME_ORDER = "note_time_order"
+    """Deviates: notes are joined, and the discharge note chosen, in order of time."""
 
 
 class CohortConfig(Frozen):

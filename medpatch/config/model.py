@@ -84,7 +84,9 @@ class FusionConfig(Frozen):
         description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless None",
     )
     is_share_chosen: bool = Field(
-        False, description="per modality and label, take the share of 'high' tokens that tells the label best on val"
+        True,
+        description="per modality and label, the share of 'high' tokens that tells the label best on val; "
+        "`high_share` where val cannot judge. Without a `high_share` the threshold is fixed",
     )
     temperature_positions: int = Field(
         0, ge=0, description="calibrate so many token positions each on its own; 0 = one temperature per label"
@@ -96,14 +98,6 @@ class FusionConfig(Frozen):
     compat: Compat = Field(
         Compat.REPAIRED, description="wiring; 'published' is meant with score=confidence and high_share=None"
     )
-
-    @model_validator(mode="after")
-    def _has_a_share_to_fall_back_on(self) -> "FusionConfig":
-        if self.is_share_chosen and self.high_share is None:
-            raise ValueError(
-                "fusion: is_share_chosen needs high_share, for labels that val cannot judge; give a share, say 0.25"
-            )
-        return self
 
     @model_validator(mode="after")
     def _has_a_head(self) -> "FusionConfig":

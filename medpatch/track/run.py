@@ -151,13 +151,6 @@ def run_name(preset: str, config: PipelineConfig) -> str:
     return f"{size} {config.digest()[:4]} seed {config.train.seed}"
 
 
-def find_run(tracking: Tracking, run_id: str) -> TrackedRun:
-    """A run that is there already."""
-    found = tracking.client().get_run(run_id)
-    tags = {key: value for key, value in found.data.tags.items() if not key.startswith("mlflow.")}
-    return TrackedRun(tracking, run_id, found.info.experiment_id, tags)
-
-
 def run_page(run: TrackedRun, *, server: str | None) -> str | None:
     """Address of the run's page: on the tracking server, else on a local one, else None.
 
