@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.logging import get_run_logger
@@ -19,14 +20,11 @@ HISTORY = "refresh_history.jsonl"
 
 
 @step("read-history")
-def last_fingerprint(work_dir: Path, preset: str) -> str | None:
-    """Raw fingerprint of the last finished refresh of this preset, or None."""
-    history = work_dir / HISTORY
-    if not history.is_file():
-        return None
-    records = [json.loads(line) for line in history.read_text().splitlines() if line.strip()]
-    matching = [record["raw_fingerprint"] for record in records if record["preset"] == preset]
-    return matching[-1] if matching else None
+def is_refreshed(run: RunContext) -> bool:
+    """True if these very raw files were refreshed before with this very configuration."""
+    history = run.paths.work_dir / HISTORY
+    lines = history.read_text().splitlines() if history.is_file() else []
+    return any(record.get("run") == run.run_dir.name for record in map(_read, lines))
 
 
 @step("append-history")
@@ -36,6 +34,7 @@ def append_history(run: RunContext, report_dir: Path) -> None:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "preset": run.preset,
         "raw_fingerprint": run.raw_fingerprint,
+        "run": run.run_dir.name,
         "report": str(report_dir),
     }
     with (run.paths.work_dir / HISTORY).open("a") as history:
@@ -50,11 +49,20 @@ def data_refresh(
     overrides: Overrides = None,
     runner: RunnerSettings = None,
 ) -> State:
-    """Run the pipeline if a raw file changed since the last refresh of this preset, else say so and end."""
+    """Run the pipeline if these raw files were never refreshed with this configuration, else say so and end."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)
-    if last_fingerprint(run.paths.work_dir, preset) == run.raw_fingerprint:
+    if is_refreshed(run):
         return Completed(message="raw files unchanged since the last refresh: nothing to do")
     get_run_logger().info("raw files are new or changed: fingerprint %s", run.raw_fingerprint)
     report_dir = pipeline_steps(run)
     append_history(run, report_dir)
     return Completed(message=f"refreshed: report in {report_dir}")
+
+
+def _read(line: str) -> dict[str, Any]:
+    """One line of the history; nothing for one that a killed process left half-written."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -119,8 +119,8 @@ def test_other_training_seed_reuses_the_tensors(finished: tuple[Path, Path], tre
 def test_refresh_of_unchanged_files_says_so(finished: tuple[Path, Path], tree: Path) -> None:
     work_dir, _ = finished
     run = start(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir)
-    record = {"preset": "tiny_in_hospital_mortality", "raw_fingerprint": run.raw_fingerprint, "report": ""}
-    (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
+    record = {"preset": "tiny_in_hospital_mortality", "run": run.run_dir.name, "report": ""}
+    (work_dir / "refresh_history.jsonl").write_text('{"preset": "half a li\n' + json.dumps(record) + "\n")
     state = data_refresh(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, return_state=True)
     assert state.is_completed()
     assert "nothing to do" in state.message
