@@ -6,6 +6,7 @@ Run: python bench/load.py [stays]
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +33,8 @@ def row_by_row(file: Path) -> Iterator[torch.Tensor]:
     for first in range(0, len(order), BATCH_SIZE):
         stays = []
         for i in order[first : first + BATCH_SIZE]:
-            value = torch.tensor(table["ehr"][int(i)].as_py(), dtype=torch.float32)
-            observed = torch.tensor(table["ehr_observed"][int(i)].as_py(), dtype=torch.float32)
+            value = torch.tensor(list(array("f", table["ehr"][int(i)].as_py()))).reshape(-1, 59)
+            observed = torch.tensor(list(table["ehr_observed"][int(i)].as_py()), dtype=torch.float32).reshape(-1, 17)
             stays.append(torch.cat([value, observed], dim=1))
         yield torch.nn.utils.rnn.pad_sequence(stays, batch_first=True)
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from medpatch.config.error import ContractError
 from medpatch.config.name import Modality
-from medpatch.contract.tensor import STAY_SCHEMA
+from medpatch.contract.tensor import EHR_TYPE, STAY_SCHEMA
 
 SAMPLE_STAYS = 64
 """Stays read from each sampled shard: its first ones, of the first and last shard of each split."""
@@ -111,8 +111,8 @@ def _compared(
 def _grid(
     stay: dict[str, pa.Scalar], entry: dict[str, Any], owner: np.ndarray, is_one_hot: np.ndarray
 ) -> dict[str, Any]:
-    value = _matrix(stay["ehr"], len(owner))  # (T, 59)
-    observed = _matrix(stay["ehr_observed"], len(is_one_hot)).astype(bool)  # (T, 17)
+    value = _matrix(stay["ehr"], len(owner), EHR_TYPE)  # (T, 59)
+    observed = _matrix(stay["ehr_observed"], len(is_one_hot), "?")  # (T, 17)
     steps = [abs(len(part) - entry["ehr_steps"]) for part in (value, observed)]
     found: dict[str, Any] = {
         "steps_difference": sum(steps),
@@ -128,6 +128,8 @@ def _grid(
     return found
 
 
-def _matrix(cell: pa.Scalar, width: int) -> np.ndarray:
-    flat = cell.values.flatten() if cell.is_valid else pa.array([], pa.float32())
-    return flat.to_numpy(zero_copy_only=False).reshape(-1, width)
+def _matrix(cell: pa.Scalar, width: int, kind: str) -> np.ndarray:
+    """(T, width); bytes that fill no whole step are left out, so that their step is missing."""
+    content = cell.as_buffer() if cell.is_valid else b""
+    flat = np.frombuffer(content, dtype=kind, count=len(content) // np.dtype(kind).itemsize)
+    return flat[: len(flat) // width * width].reshape(-1, width)
