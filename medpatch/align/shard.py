@@ -1,16 +1,22 @@
 """Mart tables to Parquet shards: the whole alignment, a chunk of stays at a time."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from medpatch.align.ehr import value_columns
+import polars as pl
+
+from medpatch.align.ehr import EhrGrid, value_columns
 from medpatch.align.fit import make_scaler, make_tokenizer, needs_scaler_fit
 from medpatch.align.label import read_labels
 from medpatch.align.mart import read_stay_index
+from medpatch.align.note import NoteChunks
 from medpatch.align.report import AlignReport, summarise, write_description
 from medpatch.align.scaler import save_scaler
-from medpatch.align.source import chunks, open_source, read_cxr, read_grid, read_notes
+from medpatch.align.source import Images, Source, chunks, open_source, read_cxr, read_grid, read_notes
 from medpatch.align.stay import StayColumns, manifest_rows, stay_table
 from medpatch.align.writer import ShardWriter
 from medpatch.config.code import TENSOR_CODE
@@ -18,6 +24,9 @@ from medpatch.config.name import Modality, Split
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import writing
 from medpatch.contract.tensor import SCALER, TOKENIZER_DIR
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +75,15 @@ def write_shards(
         writer = ShardWriter(folder, config.modality.shard_stays)
         image_count = 0
         unreadable: list[str] = []
-        for rows in chunks(index):
+        for rows, grid, images, notes in _ahead(partial(_read, source, tokenizer), chunks(index)):
             first = writer.stay_count
-            grid = read_grid(source, rows)
-            images = read_cxr(source, rows)
             stays = StayColumns(
                 index=rows,
                 label=label[first : first + rows.height],
                 grid=grid,
                 ehr=None if grid is None else value_columns(grid, source.layout, scaler=scaler),
                 cxr=images.image,
-                notes={m: read_notes(source, m, rows, tokenizer=tokenizer) for m in (Modality.RR, Modality.DN)},
+                notes=notes,
             )
             writer.add(stay_table(stays), manifest_rows(stays, source.layout))
             image_count += images.asked
@@ -94,6 +101,33 @@ def write_shards(
         )
     _log(report, config)
     return report
+
+
+class _Read(NamedTuple):
+    """Some stays as they were read."""
+
+    rows: pl.DataFrame
+    grid: EhrGrid | None
+    images: Images
+    notes: dict[Modality, NoteChunks | None]
+
+
+def _read(source: Source, tokenizer: "PreTrainedTokenizerFast | None", rows: pl.DataFrame) -> _Read:
+    notes = {m: read_notes(source, m, rows, tokenizer=tokenizer) for m in (Modality.RR, Modality.DN)}
+    return _Read(rows, read_grid(source, rows), read_cxr(source, rows), notes)
+
+
+def _ahead(read: Callable[[pl.DataFrame], _Read], chunks_of_stays: Iterable[pl.DataFrame]) -> Iterator[_Read]:
+    """What `read` gives for each chunk, one chunk ahead of the caller."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        waiting: Future[_Read] | None = None
+        for rows in chunks_of_stays:
+            coming = reader.submit(read, rows)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()
 
 
 def _counter(progress: Callable[[int, int], None] | None, *, total: int) -> Callable[[int], None]:

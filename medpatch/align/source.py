@@ -28,8 +28,8 @@ TABLE = {
 }
 NOTES = (Modality.RR, Modality.DN)
 
-CHUNK_STAYS = 512
-"""Stays in memory at once."""
+CHUNK_STAYS = 1024
+"""Stays read at once; twice as many are in memory, for the next are read while these are written."""
 
 
 @dataclass(frozen=True)
