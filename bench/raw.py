@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from medpatch.synthetic.identity import STRIDE, CHUNK_ROOM, CHUNK_SUBJECTS, HADM, SPAN, STAY, SUBJECT
+from medpatch.synthetic.identity import CHUNK_ROOM, CHUNK_SUBJECTS, HADM, SPAN, STAY, STRIDE, SUBJECT
 from medpatch.synthetic.write import write_tree
 
 SUBJECTS = CHUNK_SUBJECTS

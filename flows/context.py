@@ -1,14 +1,26 @@
 """What every flow is handed: the effective configuration and where each artefact of it lives."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medpatch.config.base import digest_of
 from medpatch.config.error import ConfigError
-from medpatch.config.modality import ModalityConfig
+from medpatch.config.modality import ModalityConfig, TextArm
+from medpatch.config.name import Modality, Rival
+from medpatch.config.part import (
+    confidence_part,
+    encoder_part,
+    feature_part,
+    frozen_part,
+    fusion_part,
+    is_frozen,
+    part_digest,
+    rival_part,
+)
 from medpatch.config.path import PathConfig
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.runner import RunnerConfig
 from medpatch.extract.source import RawSource, find_raw, missing_modalities, raw_fingerprint
 from medpatch.extract.split_list import read_split_list
 
@@ -26,6 +38,8 @@ class RunContext:
         source: the raw data sets found.
         raw_fingerprint: digest of the raw files and of the split lists, if any.
         dropped: modalities asked for but absent from the raw files.
+        table_dir: folder for the mart tables; None = inside the work folder.
+        runner: where the parts of a step run; changes no result.
     """
 
     preset: str
@@ -34,6 +48,8 @@ class RunContext:
     source: RawSource
     raw_fingerprint: str
     dropped: tuple[str, ...]
+    table_dir: Path | None = None
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
 
     @property
     def made_up(self) -> str | None:
@@ -53,7 +69,7 @@ class RunContext:
     @property
     def warehouse_dir(self) -> Path:
         """Mart tables as Parquet."""
-        return self.data_dir / "1_warehouse"
+        return self.table_dir or self.data_dir / "1_warehouse"
 
     @property
     def tensor_dir(self) -> Path:
@@ -61,14 +77,69 @@ class RunContext:
         return self.data_dir / "2_tensor"
 
     @property
+    def encoder_digest(self) -> str:
+        """Names what one set of encoders left: same data, same encoders, same training of stage 1."""
+        return part_digest(encoder_part(self.config), self.data_dir.name, *self._revisions.values())
+
+    @property
+    def encoder_dir(self) -> Path:
+        """Stage-1 models, what they left of every stay, and the scorers over it; shared by runs."""
+        return self.paths.work_dir / f"encoder-{self.encoder_digest}"
+
+    @property
+    def model_dir(self) -> Path:
+        """MedPatch and its rivals on these encoders, one folder per model and setting; shared by runs."""
+        return self.paths.work_dir / f"model-{self.encoder_digest}"
+
+    def unimodal_dir(self, modality: Modality) -> Path:
+        """Stage 1 of a modality."""
+        return self.encoder_dir / f"unimodal-{modality}"
+
+    def feature_dir(self, modality: Modality) -> Path:
+        """What its encoder left; one that never trains is shared by seeds and learning rates."""
+        if is_frozen(self.config, modality):
+            part = frozen_part(self.config, modality, self._revisions[modality])
+            return self.paths.work_dir / f"frozen-{part_digest(part, self.data_dir.name)}" / f"feature-{modality}"
+        return self.encoder_dir / f"feature-{modality}-{part_digest(feature_part(self.config, modality))}"
+
+    def confidence_dir(self, modality: Modality) -> Path:
+        """Stage 2 of a modality."""
+        return self.encoder_dir / f"confidence-{modality}-{self._confidence_digest(modality)}"
+
+    def pool_dir(self, modality: Modality) -> Path:
+        """What fusion reads of a modality."""
+        return self.encoder_dir / f"pool-{modality}-{self._confidence_digest(modality)}"
+
+    def fusion_dir(self) -> Path:
+        """Stage 3."""
+        earlier = [self._confidence_digest(m) for m in self.config.modality.modalities]
+        return self.model_dir / f"medpatch-{part_digest(fusion_part(self.config), *earlier)}"
+
+    def rival_dir(self, rival: Rival) -> Path:
+        """One rival."""
+        return self.model_dir / f"{rival}-{part_digest(rival_part(self.config, rival))}"
+
+    @property
     def run_dir(self) -> Path:
-        """Folder of checkpoints, predictions and the report."""
+        """Folder of predictions and the report, and of the list of the models behind them."""
         return self.paths.work_dir / f"run-{self.config.run_digest(self.raw_fingerprint)}"
 
     @property
     def checkpoint_dir(self) -> Path:
-        """One folder per training stage."""
+        """models.json: where the weights of this run are."""
         return self.run_dir / "3_checkpoint"
+
+    def _confidence_digest(self, modality: Modality) -> str:
+        return part_digest(confidence_part(self.config), self.feature_dir(modality).name)
+
+    @property
+    def _revisions(self) -> dict[Modality, str]:
+        """Of the pretrained encoders; looked up when training is near, as that may need the network."""
+        from medpatch.model.backbone import backbone_revision
+
+        encoder = self.config.model.encoder
+        name = {Modality.CXR: encoder.cxr_name, Modality.RR: encoder.note_name, Modality.DN: encoder.note_name}
+        return {m: backbone_revision(name[m]) for m in self.config.modality.modalities if m in name}
 
     @property
     def prediction_dir(self) -> Path:
@@ -92,7 +163,7 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
 
     Raises:
         RawDataError: the EHR files are absent, incomplete or of an unknown shape.
-        ConfigError: none of the modalities asked for is there.
+        ConfigError: none of the modalities asked for is there, or not the one that an arm is about.
     """
     source = find_raw(paths.raw_dir)
     dropped = missing_modalities(source, config.modality.modalities)
@@ -101,6 +172,11 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
         raise ConfigError(
             f"modality.modalities: none of {[str(m) for m in config.modality.modalities]} is under "
             f"{paths.raw_dir}; add the data set or ask for others"
+        )
+    if Modality.DN in dropped and TextArm.WITH_DISCHARGE_NOTE in config.modality.text_arms:
+        raise ConfigError(
+            f"modality.text_arms: {TextArm.WITH_DISCHARGE_NOTE} asks for discharge notes, and no discharge table is "
+            f"under {paths.raw_dir}; add MIMIC-IV-Note or leave the arm out"
         )
     if dropped:
         logger.warning(
@@ -115,6 +191,6 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
         config=config.model_copy(update={"modality": modality}),
         paths=paths,
         source=source,
-        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split.list_dir).to_pylist()),
+        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split, source).to_pylist()),
         dropped=tuple(str(m) for m in dropped),
     )

@@ -1,20 +1,22 @@
-"""Runs without a deployment: the same flows under Prefect's own temporary server."""
+"""Runs without a deployment: the same flows, called from the command line."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 
 from flows.align import align
+from flows.context import RunContext
 from flows.evaluate import evaluate
 from flows.extract import extract
 from flows.pipeline import full_pipeline
-from flows.start import start
 from flows.train import train
-from medpatch.config.error import MedPatchError
-from medpatch.config.path import PathConfig
+from medpatch.config.error import MedPatchError, ServerLostError
+from medpatch.config.runner import RunnerConfig
+from medpatch.contract.refresh import Step
 from medpatch.evaluate.report import read_table
 
 FLOWS = {
@@ -26,23 +28,49 @@ FLOWS = {
 """Which flow ends with which folder of the RunContext."""
 
 
-def run_locally(artefact: str, preset: str, *, paths: PathConfig, overrides: Mapping[str, Any]) -> Path:
+def run_locally(
+    artefact: str,
+    run: RunContext,
+    *,
+    overrides: Mapping[str, Any],
+    refresh: Collection[Step] = (),
+    runner: RunnerConfig | None = None,
+) -> Path:
     """Run until one artefact exists; print where it is, and the result table if it is the report.
 
     Raises:
-        MedPatchError: whatever a step raised on purpose; what can be known beforehand, before a server starts.
+        MedPatchError: whatever a step raised on purpose.
+        ServerLostError: the Prefect server stopped answering.
     """
-    run = start(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=overrides)
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
+    hide_tracebacks()
     flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
-    flow(preset=preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides))
+    try:
+        flow(
+            preset=run.preset,
+            raw_dir=run.paths.raw_dir,
+            work_dir=run.paths.work_dir,
+            overrides=dict(overrides),
+            refresh=tuple(refresh),
+            runner=runner,
+            **({} if run.table_dir is None else {"table_dir": run.table_dir}),
+        )
+    except httpx.TransportError as error:
+        raise ServerLostError(
+            f"the Prefect server stopped answering ({type(error).__name__}); what was finished is kept: start the "
+            "server again (`medpatch up`) or unset PREFECT_API_URL, and run the same command again"
+        ) from error
     folder = getattr(run, artefact)
     console = Console()
     if artefact == "report_dir":
         console.print(read_table(folder))
     console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
     return folder
+
+
+def hide_tracebacks() -> None:
+    """Errors raised on purpose are shown by their message alone."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(without_traceback)
 
 
 def without_traceback(record: logging.LogRecord) -> logging.LogRecord:

@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.context import RunContext
+from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.start import start
 from flows.step import step
@@ -43,12 +44,14 @@ def append_history(run: RunContext, report_dir: Path) -> None:
 
 @flow(name="data-refresh", flow_run_name="{preset}")
 def data_refresh(
-    preset: PresetName = PresetName.tiny_in_hospital_mortality,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
+    preset: Preset = PresetName.tiny_in_hospital_mortality,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    runner: RunnerSettings = None,
 ) -> State:
     """Run the pipeline if a raw file changed since the last refresh of this preset, else say so and end."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)
     if last_fingerprint(run.paths.work_dir, preset) == run.raw_fingerprint:
         return Completed(message="raw files unchanged since the last refresh: nothing to do")
     get_run_logger().info("raw files are new or changed: fingerprint %s", run.raw_fingerprint)

@@ -1,13 +1,45 @@
 """From what a person types to a RunContext."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flows.context import RunContext, open_context
+from medpatch.config.error import ConfigError
 from medpatch.config.override import apply_overrides
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import preset as find_preset
+from medpatch.config.runner import RunnerConfig
+from medpatch.contract.artifact import is_whole
+from medpatch.contract.refresh import Step, refresh_from
+
+
+def settle(
+    preset: str,
+    *,
+    raw_dir: Path | None = None,
+    work_dir: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    table_dir: Path | None = None,
+) -> RunContext:
+    """Preset plus overrides, checked against the raw files; needs no server and imports no prefect.
+
+    Args:
+        preset: named configuration.
+        raw_dir: folder with the MIMIC data sets.
+        work_dir: folder for everything that is written.
+        overrides: single fields by dotted name.
+        table_dir: folder for the mart tables, where they should not lie in the work folder.
+
+    Raises:
+        ConfigError: unknown preset or field, a value that its field refuses, or a `table_dir` with other files.
+        RawDataError: the raw files are not usable.
+    """
+    config = apply_overrides(find_preset(preset), overrides or {})
+    paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=work_dir)
+    run = open_context(preset, config, paths)
+    return run if table_dir is None else replace(run, table_dir=_own_folder(table_dir))
 
 
 def start(
@@ -16,13 +48,39 @@ def start(
     raw_dir: Path | None = None,
     work_dir: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    table_dir: Path | None = None,
+    refresh: Collection[Step] = (),
+    runner: RunnerConfig | None = None,
 ) -> RunContext:
-    """Preset plus overrides, checked against the raw files.
+    """What a flow begins with: `settle`, and the runs of killed processes closed.
+
+    Args:
+        preset: named configuration.
+        raw_dir: None takes the environment's.
+        work_dir: None takes the environment's.
+        overrides: single fields by dotted name.
+        table_dir: as in `settle`.
+        refresh: steps to do again, each with all that follow it, whatever is current.
+        runner: where the parts of a step run; None means here.
 
     Raises:
         ConfigError: unknown preset or field, or a value that its field refuses.
         RawDataError: the raw files are not usable.
     """
-    config = apply_overrides(find_preset(preset), overrides or {})
-    paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=work_dir)
-    return open_context(preset, config, paths)
+    run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
+    from flows.journal import open_entry
+
+    open_entry(run.paths)
+    refresh_from(refresh)
+    return run if runner is None else replace(run, runner=runner)
+
+
+def _own_folder(table_dir: Path) -> Path:
+    """The resolved folder: absent, empty, or one that an earlier run finished, for it is replaced as a whole."""
+    folder = table_dir.expanduser().resolve()
+    if folder.exists() and not (folder.is_dir() and (is_whole(folder) or not any(folder.iterdir()))):
+        raise ConfigError(
+            f"{folder}: holds files that are not tables of an extraction, and would be replaced; "
+            "give --out a new or an empty folder"
+        )
+    return folder

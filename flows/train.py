@@ -1,30 +1,41 @@
-"""Tensors to checkpoints: unimodal, confidence, fusion; one MLflow child run per step."""
+"""Tensors to checkpoints: unimodal, confidence, fusion, rivals; one MLflow child run per model."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
 from flows.align import align_steps
+from flows.collect import note_use
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.extract import extract_steps
+from flows.feature import encode_modality, pool_modality
+from flows.gpu import gpu_slot
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
 from flows.tracking import tracked
 from medpatch.config.base import digest_of
 from medpatch.config.code import STAGE_CODE
-from medpatch.config.name import Modality
-from medpatch.config.preset import PresetName
-from medpatch.contract.artifact import fingerprint, is_current
+from medpatch.config.name import Modality, Rival, Stage
+from medpatch.config.part import is_frozen
+from medpatch.contract.artifact import fingerprint, is_current, writing
 from medpatch.track.log import live_metrics, log_history
 from medpatch.track.run import TrackedRun, child_run
 
-Earlier = tuple[str, ...]
-"""Fingerprints of the checkpoints that a step builds on."""
+if TYPE_CHECKING:  # these import torch
+    from medpatch.feature.dirs import StageDirs
+    from medpatch.train.job import Job
+
+MODELS = "models.json"
+UNTRAINED = (Rival.ENSEMBLE,)
+"""Made of other models' predictions."""
 
 
 @dataclass(frozen=True)
@@ -32,143 +43,174 @@ class Trained:
     """What training left.
 
     Attributes:
-        fingerprints: of every checkpoint folder, in training order.
+        earlier: folders of the stages before fusion, for each modality that was not dropped.
+        models: checkpoint folder of MedPatch ("medpatch") and of each trained rival.
+        dropped: stage-1 folders of the modalities that were dropped.
         children: MLflow child run of each model that was trained, by model name.
     """
 
-    fingerprints: tuple[str, ...]
+    earlier: "StageDirs"
+    models: Mapping[str, Path]
+    dropped: tuple[Path, ...]
     children: Mapping[str, TrackedRun]
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder of weights, in training order; caches are not among them."""
+        stages = (*self.earlier.unimodal.values(), *self.earlier.confidence.values())
+        return (*self.dropped, *stages, *self.models.values())
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of those folders."""
+        return tuple(map(fingerprint, self.folders))
 
 
 @step("train-unimodal", run_name="train-unimodal-{modality}")
 def train_unimodal(run: RunContext, modality: Modality, tensors: str, parent: TrackedRun) -> TrackedRun:
     """Stage 1: one encoder and its head."""
-    from medpatch.train import stage
+    from medpatch.train.job import Job
 
-    return _stage(
-        run,
-        parent,
-        name=f"unimodal-{modality}",
-        model=f"unimodal_{modality}",
-        inputs=digest_of(run.run_dir.name, tensors),
-        train=lambda target, **ways: stage.run_unimodal(run.config, run.tensor_dir, modality, target, **ways),
-    )
+    target = run.unimodal_dir(modality)
+    feature_dir = run.feature_dir(modality) if is_frozen(run.config, modality) else None
+    inputs = digest_of(target.name, run.encoder_dir.name, tensors)
+    job = Job(Stage.UNIMODAL, run.config, run.tensor_dir, target, inputs, modality=modality, feature_dir=feature_dir)
+    return _train(job, parent, name=f"unimodal-{modality}", model=f"unimodal_{modality}")
 
 
 @step("train-confidence", run_name="train-confidence-{modality}")
-def train_confidence(run: RunContext, modality: Modality, unimodal: str, parent: TrackedRun) -> TrackedRun:
+def train_confidence(run: RunContext, modality: Modality, parent: TrackedRun) -> TrackedRun:
     """Stage 2 and its calibration: how sure one token makes the model."""
-    from medpatch.train import stage
+    from medpatch.train.job import Job
 
-    return _stage(
-        run,
-        parent,
-        name=f"confidence-{modality}",
-        model=f"confidence_{modality}",
-        inputs=digest_of(run.run_dir.name, unimodal),
-        train=lambda target, **ways: stage.run_confidence(
-            run.config,
-            run.tensor_dir,
-            modality,
-            target,
-            unimodal_dir=_folder(run, "unimodal", modality),
-            **ways,
-        ),
-    )
+    target, feature_dir = run.confidence_dir(modality), run.feature_dir(modality)
+    inputs = digest_of(target.name, fingerprint(run.unimodal_dir(modality)))
+    job = Job(Stage.CONFIDENCE, run.config, run.tensor_dir, target, inputs, modality=modality, feature_dir=feature_dir)
+    return _train(job, parent, name=f"confidence-{modality}", model=f"confidence_{modality}")
 
 
 @step("train-fusion")
-def train_fusion(
-    run: RunContext, kept: tuple[Modality, ...], earlier: tuple[str, ...], parent: TrackedRun
-) -> TrackedRun:
-    """Stage 3: fusion on frozen encoders."""
-    from medpatch.train import stage
+def train_fusion(run: RunContext, earlier: "StageDirs", parent: TrackedRun) -> TrackedRun:
+    """Stage 3: fusion on frozen encoders, or on encoders that move along."""
+    from medpatch.train.job import Job
 
-    return _stage(
-        run,
-        parent,
-        name="fusion",
-        model="medpatch",
-        inputs=digest_of(run.run_dir.name, earlier),
-        train=lambda target, **ways: stage.run_fusion(
-            run.config,
-            run.tensor_dir,
-            target,
-            unimodal_dirs={m: _folder(run, "unimodal", m) for m in kept},
-            confidence_dirs={m: _folder(run, "confidence", m) for m in kept},
-            **ways,
-        ),
-    )
+    target, before = run.fusion_dir(), (*earlier.unimodal.values(), *earlier.confidence.values())
+    inputs = digest_of(target.name, _prints(before))
+    job = Job(Stage.FUSION, run.config, run.tensor_dir, target, inputs, earlier=earlier)
+    return _train(job, parent, name="fusion", model="medpatch")
 
 
-@step("train-early")
-def train_early(
-    run: RunContext, kept: tuple[Modality, ...], earlier: tuple[str, ...], parent: TrackedRun
-) -> TrackedRun:
-    """The early-fusion rival, on the same stage-1 models."""
-    from medpatch.train import stage
+@step("train-rival", run_name="train-{rival}")
+def train_rival(run: RunContext, rival: Rival, earlier: "StageDirs", parent: TrackedRun) -> TrackedRun:
+    """A rival, on the same stage-1 models."""
+    from medpatch.train.job import Job
 
-    return _stage(
-        run,
-        parent,
-        name="early",
-        model="early",
-        inputs=digest_of(run.run_dir.name, earlier),
-        train=lambda target, **ways: stage.run_early(
-            run.config, run.tensor_dir, target, unimodal_dirs={m: _folder(run, "unimodal", m) for m in kept}, **ways
-        ),
-    )
+    target = run.rival_dir(rival)
+    inputs = digest_of(target.name, _prints(earlier.unimodal.values()))
+    job = Job(Stage.FUSION, run.config, run.tensor_dir, target, inputs, rival=rival, earlier=earlier)
+    return _train(job, parent, name=str(rival), model=str(rival))
 
 
 def train_steps(run: RunContext, tensors: str, parent: TrackedRun) -> Trained:
     """All of training; a modality with too little to train on is left out and named."""
+    children: dict[str, TrackedRun] = {}
+    kept, dropped = [], []
+    for modality in run.config.modality.modalities:
+        if train_modality(run, modality, tensors, parent, children=children):
+            kept.append(modality)
+        else:
+            dropped.append(run.unimodal_dir(modality))
+    earlier = earlier_dirs(run, kept)
+    children["medpatch"] = train_fusion(run, earlier, parent)
+    models = {"medpatch": run.fusion_dir()}
+    for rival in run.config.evaluate.rivals:
+        if rival not in UNTRAINED:
+            children[str(rival)] = train_rival(run, rival, earlier, parent)
+            models[str(rival)] = run.rival_dir(rival)
+    trained = Trained(earlier, models, tuple(dropped), children)
+    _list_models(run, trained)
+    note_use(run, (*trained.folders, *earlier.feature.values(), *earlier.pool.values()))
+    return trained
+
+
+def train_modality(
+    run: RunContext, modality: Modality, tensors: str, parent: TrackedRun, *, children: dict[str, TrackedRun]
+) -> bool:
+    """Stages 1 and 2 of a modality and what they leave for fusion; False if it has too little to train on."""
     from medpatch.train.result import read_result
 
-    children: dict[str, TrackedRun] = {}
-    unimodal, confidence, kept = [], [], []
-    for modality in run.config.modality.modalities:
-        children[f"unimodal_{modality}"] = train_unimodal(run, modality, tensors, parent)
-        unimodal.append(fingerprint(_folder(run, "unimodal", modality)))
-        result = read_result(_folder(run, "unimodal", modality))
-        if result.is_dropped:
-            get_run_logger().warning("%s is left out of this run: %s", modality, result.reason)
-            continue
-        kept.append(modality)
-        children[f"confidence_{modality}"] = train_confidence(run, modality, unimodal[-1], parent)
-        confidence.append(fingerprint(_folder(run, "confidence", modality)))
-    children["medpatch"] = train_fusion(run, tuple(kept), (*unimodal, *confidence), parent)
-    children["early"] = train_early(run, tuple(kept), tuple(unimodal), parent)
-    fused = [fingerprint(run.checkpoint_dir / name) for name in ("fusion", "early")]
-    return Trained((*unimodal, *confidence, *fused), children)
+    if is_frozen(run.config, modality):
+        encode_modality(run, modality, tensors)
+    children[f"unimodal_{modality}"] = train_unimodal(run, modality, tensors, parent)
+    result = read_result(run.unimodal_dir(modality))
+    if result.is_dropped:
+        get_run_logger().warning("%s is left out of this run: %s", modality, result.reason)
+        return False
+    if not is_frozen(run.config, modality):
+        encode_modality(run, modality, tensors)
+    children[f"confidence_{modality}"] = train_confidence(run, modality, parent)
+    pool_modality(run, modality)
+    return True
 
 
 @flow(name="train")
 def train(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    *,
+    refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> None:
     """Everything up to the checkpoints; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     tensors = align_steps(run, extract_steps(run))
-    with tracked(run) as parent:
+    with tracked(run) as parent, gpu_slot(run.config):
         train_steps(run, tensors, parent)
 
 
-def _folder(run: RunContext, stage: str, modality: Modality) -> Path:
-    return run.checkpoint_dir / f"{stage}-{modality}"
+def earlier_dirs(run: RunContext, kept: Iterable[Modality]) -> "StageDirs":
+    """Where the stages before fusion left what these modalities have."""
+    from medpatch.feature.dirs import StageDirs
+
+    kept = tuple(kept)
+    return StageDirs(
+        unimodal={m: run.unimodal_dir(m) for m in kept},
+        feature={m: run.feature_dir(m) for m in kept},
+        confidence={m: run.confidence_dir(m) for m in kept},
+        pool={m: run.pool_dir(m) for m in kept},
+    )
 
 
-def _stage(run: RunContext, parent: TrackedRun, *, name: str, model: str, inputs: str, train: Any) -> TrackedRun:
+def _prints(folders: Iterable[Path]) -> list[str]:
+    return [fingerprint(folder) for folder in folders]
+
+
+def _list_models(run: RunContext, trained: Trained) -> None:
+    """Say where the weights are; they lie in folders that runs share."""
+    inputs = digest_of(trained.fingerprints)
+    if is_current(run.checkpoint_dir, inputs=inputs):
+        return
+    named = {f"unimodal_{m}": folder for m, folder in trained.earlier.unimodal.items()} | dict(trained.models)
+    with writing(run.checkpoint_dir, inputs=inputs) as aside:
+        text = {name: str(folder.relative_to(run.paths.work_dir)) for name, folder in named.items()}
+        (aside / MODELS).write_text(json.dumps(text, indent=1))
+
+
+def _train(job: "Job", parent: TrackedRun, *, name: str, model: str) -> TrackedRun:
     """Train unless the checkpoint is current; either way the child run shows how training went."""
+    from medpatch.train.launch import run_job
     from medpatch.train.result import read_history
 
-    target = run.checkpoint_dir / name
     with child_run(parent, name, model=model, tags={"stage": name}) as child:
-        if is_current(target, inputs=inputs, packages=STAGE_CODE):
-            log_history(child, read_history(target))
-        else:
+
+        def make() -> None:
             with progress_bar(f"training {name}") as progress, live_metrics(child) as log_metric:
-                train(target, inputs=inputs, log_metric=log_metric, progress=progress)
+                run_job(job, log_metric=log_metric, progress=progress)
+
+        if is_current(job.out_dir, inputs=job.inputs, packages=STAGE_CODE):
+            log_history(child, read_history(job.out_dir))
+        else:
+            ensure(job.out_dir, inputs=job.inputs, packages=STAGE_CODE, make=make)
     return child

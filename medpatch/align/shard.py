@@ -1,32 +1,26 @@
 """Mart tables to Parquet shards: the whole alignment, a chunk of stays at a time."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from medpatch.align.ehr import EhrGrid, value_columns
 from medpatch.align.fit import make_scaler, make_tokenizer, needs_scaler_fit
 from medpatch.align.label import read_labels
 from medpatch.align.mart import read_stay_index
-from medpatch.align.note import NoteChunks
+from medpatch.align.part import PartJob, Spread, make_part, on_threads
 from medpatch.align.report import AlignReport, summarise, write_description
 from medpatch.align.scaler import save_scaler
-from medpatch.align.source import Images, Source, chunks, open_source, read_cxr, read_grid, read_notes
-from medpatch.align.stay import StayColumns, manifest_rows, stay_table
+from medpatch.align.source import chunks, open_source
 from medpatch.align.writer import ShardWriter
 from medpatch.config.code import TENSOR_CODE
-from medpatch.config.name import Modality, Split
+from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import writing
 from medpatch.contract.tensor import SCALER, TOKENIZER_DIR
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +34,7 @@ def write_shards(
     out_dir: Path,
     *,
     inputs: str,
+    spread: Spread = on_threads,
     progress: Callable[[int, int], None] | None = None,
 ) -> AlignReport:
     """Write the tensor folder of a run: shards per split, manifest, scaler, tokenizer, spec and report.
@@ -52,6 +47,7 @@ def write_shards(
         config: the run.
         out_dir: the folder to make; absent or whole at any time.
         inputs: digest of what the tensors are made from.
+        spread: applies a function to the chunks: on the cores here, or on a cluster, with the same outcome.
         progress: told (stays done, stays to do); a fitted scaler reads the train stays twice.
 
     Raises:
@@ -72,23 +68,23 @@ def write_shards(
         if tokenizer is not None:
             tokenizer.save_pretrained(folder / TOKENIZER_DIR)
 
+        jobs = _jobs(
+            index,
+            label,
+            warehouse_dir=warehouse_dir,
+            cxr_dir=cxr_dir,
+            config=config,
+            scaler=scaler,
+            tokenizer=tokenizer,
+        )
         writer = ShardWriter(folder, config.modality.shard_stays)
         image_count = 0
         unreadable: list[str] = []
-        for rows, grid, images, notes in _ahead(partial(_read, source, tokenizer), chunks(index)):
-            first = writer.stay_count
-            stays = StayColumns(
-                index=rows,
-                label=label[first : first + rows.height],
-                grid=grid,
-                ehr=None if grid is None else value_columns(grid, source.layout, scaler=scaler),
-                cxr=images.image,
-                notes=notes,
-            )
-            writer.add(stay_table(stays), manifest_rows(stays, source.layout))
-            image_count += images.asked
-            unreadable += images.unreadable_dicom_ids
-            advance(rows.height)
+        for part in spread(make_part, jobs):
+            writer.add(part.table, part.manifest)
+            image_count += part.images_asked
+            unreadable += part.unreadable_dicom_ids
+            advance(part.table.num_rows)
         manifest = writer.finish()
         report = summarise(manifest, config, image_count=image_count, unreadable=unreadable)
         write_description(
@@ -103,31 +99,12 @@ def write_shards(
     return report
 
 
-class _Read(NamedTuple):
-    """Some stays as they were read."""
-
-    rows: pl.DataFrame
-    grid: EhrGrid | None
-    images: Images
-    notes: dict[Modality, NoteChunks | None]
-
-
-def _read(source: Source, tokenizer: "PreTrainedTokenizerFast | None", rows: pl.DataFrame) -> _Read:
-    notes = {m: read_notes(source, m, rows, tokenizer=tokenizer) for m in (Modality.RR, Modality.DN)}
-    return _Read(rows, read_grid(source, rows), read_cxr(source, rows), notes)
-
-
-def _ahead(read: Callable[[pl.DataFrame], _Read], chunks_of_stays: Iterable[pl.DataFrame]) -> Iterator[_Read]:
-    """What `read` gives for each chunk, one chunk ahead of the caller."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        waiting: Future[_Read] | None = None
-        for rows in chunks_of_stays:
-            coming = reader.submit(read, rows)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = coming
-        if waiting is not None:
-            yield waiting.result()
+def _jobs(index: pl.DataFrame, label: np.ndarray, **shared: Any) -> Iterator[PartJob]:
+    """One job per chunk of stays, in their order."""
+    first = 0
+    for rows in chunks(index):
+        yield PartJob(rows=rows, label=label[first : first + rows.height], **shared)
+        first += rows.height
 
 
 def _counter(progress: Callable[[int, int], None] | None, *, total: int) -> Callable[[int], None]:

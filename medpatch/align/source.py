@@ -29,7 +29,7 @@ TABLE = {
 NOTES = (Modality.RR, Modality.DN)
 
 CHUNK_STAYS = 1024
-"""Stays read at once; twice as many are in memory, for the next are read while these are written."""
+"""Stays aligned at once by one worker."""
 
 
 @dataclass(frozen=True)

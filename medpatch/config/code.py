@@ -3,8 +3,9 @@
 EXTRACT_CODE = ("extract", "sql")
 TENSOR_CODE = ("align", "sql")
 GATE_CODE = ("expectations", "validate")
-STAGE_CODE = ("data", "model", "train")
-PREDICTION_CODE = ("data", "evaluate", "model")
+FEATURE_CODE = ("data", "feature", "model")
+STAGE_CODE = ("data", "feature", "model", "train")
+PREDICTION_CODE = ("data", "evaluate", "feature", "model")
 REPORT_CODE = ("evaluate",)
 MODEL_CODE = tuple(sorted({*GATE_CODE, *STAGE_CODE, *PREDICTION_CODE, *REPORT_CODE}))
 """Everything after the tensors."""

@@ -22,6 +22,7 @@ class Score(StrEnum):
 
     CONFIDENCE = "confidence"
     PRIOR_SHIFTED = "prior_shifted"
+    INFORMATION = "information"
     ENTROPY = "entropy"
 
 
@@ -40,10 +41,19 @@ class Summary(StrEnum):
     MAX = "max"
 
 
+class EhrKind(StrEnum):
+    """How the hours of an EHR become tokens."""
+
+    LSTM = "lstm"
+    TRANSFORMER = "transformer"
+
+
 class EncoderConfig(Frozen):
     """One encoder per modality, each ending in tokens."""
 
-    ehr_width: int = Field(512, gt=0, description="hidden size of the EHR LSTM")
+    ehr_kind: EhrKind = Field(EhrKind.LSTM, description="lstm, as published, or a transformer over the hours")
+    ehr_width: int = Field(512, gt=0, description="width of an EHR token: hidden size of the LSTM or transformer")
+    ehr_layers: int = Field(2, gt=0, description="blocks of the EHR transformer; the LSTM has one layer")
     ehr_summary: Summary = Field(
         Summary.LAST, description="unimodal EHR vector: the last state, as published, the mean or the maximum over time"
     )
@@ -72,6 +82,14 @@ class FusionConfig(Frozen):
         gt=0,
         lt=1,
         description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless None",
+    )
+    is_share_chosen: bool = Field(
+        True,
+        description="per modality and label, the share of 'high' tokens that tells the label best on val; "
+        "`high_share` where val cannot judge. Without a `high_share` the threshold is fixed",
+    )
+    temperature_positions: int = Field(
+        0, ge=0, description="calibrate so many token positions each on its own; 0 = one temperature per label"
     )
     fuser: Fuser = Fuser.NONE
     use_joint: bool = True

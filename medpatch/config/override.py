@@ -23,7 +23,7 @@ def apply_overrides(config: PipelineConfig, overrides: Mapping[str, Any]) -> Pip
             branch = branch.get(key) if isinstance(branch, dict) else None
         if not isinstance(branch, dict) or leaf not in branch:
             raise ConfigError(f"override {name!r} names no field; the fields are {', '.join(sorted(config.flatten()))}")
-        branch[leaf] = value
+        branch[leaf] = _as_list(value) if isinstance(branch[leaf], tuple) else value
     return checked(tree)
 
 
@@ -49,6 +49,13 @@ def checked(tree: Mapping[str, Any]) -> PipelineConfig:
             for item in error.errors(include_url=False, include_input=False)
         ]
         raise ConfigError("; ".join(lines)) from error
+
+
+def _as_list(value: Any) -> Any:
+    """One word for a list is a list of one, "none" an empty one."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
 
 
 def _plain(text: str) -> Any:

@@ -16,8 +16,9 @@ OFFLINE_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""Telemetry of prefect, mlflow and great_expectations switched off."""
+"""Telemetry of prefect, mlflow and great_expectations switched off, and MLflow's bars about copied files."""
 
 
 class PathConfig(Frozen):
@@ -39,6 +40,12 @@ class PathConfig(Frozen):
     def mlflow_artifact_dir(self) -> Path:
         """Where a local tracking store keeps its artifacts."""
         return self.work_dir / "mlartifacts"
+
+    @property
+    def shown_tracking_uri(self) -> str:
+        """The tracking URI without user name and password, for pages and messages."""
+        scheme, separator, rest = self.tracking_uri.partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else self.tracking_uri
 
     @property
     def has_tracking_store(self) -> bool:
@@ -77,8 +84,20 @@ def set_up_environment(paths: PathConfig) -> None:
     if "PREFECT_API_URL" not in os.environ:
         os.environ.setdefault("PREFECT_HOME", str(paths.work_dir / "prefect"))
     os.environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(paths.work_dir / "prefect" / "results"))
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a busy machine takes its time
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # a warning before the first flow
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "medpatch,flows")
+
+
+def prefect_api() -> str | None:
+    """Address of the Prefect API that the user, or a worker, has named; None if none is."""
+    return os.environ.get("PREFECT_API_URL")
+
+
+def set_prefect_api(address: str) -> None:
+    """Make this process and its children use that Prefect API; call before prefect is imported."""
+    os.environ["PREFECT_API_URL"] = address
 
 
 def child_environment(paths: PathConfig, **more: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from medpatch.config.modality import ModalityConfig, Scaling
 from medpatch.config.model import TINY, EncoderConfig, ModelConfig, Summary
 from medpatch.config.name import Modality, Task
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.config.train import TrainConfig
+from medpatch.config.train import CacheType, TrainConfig
 
 
 def in_hospital_mortality() -> PipelineConfig:
@@ -63,6 +63,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
                 )
             ),
             "train": TrainConfig(
+                cache_type=CacheType.FLOAT32,
                 batch_size=64,
                 learning_rate=3e-3,
                 unimodal_epochs=15,

@@ -17,12 +17,55 @@ class Head(StrEnum):
     VALIDATION = "validation"
 
 
+class LossWeighting(StrEnum):
+    """How the high, low and late losses of the fusion stage are added up."""
+
+    FIXED = "fixed"
+    LEARNED = "learned"
+    PUBLISHED = "published"
+
+
+class Precision(StrEnum):
+    """Type of the products in a forward pass; weights and their updates are always float32."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class CacheType(StrEnum):
+    """Type of cached tokens and pools on disk."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+class RateConfig(Frozen):
+    """Learning rate of one part alone; None takes `train.learning_rate`."""
+
+    unimodal: float | None = Field(None, gt=0)
+    confidence: float | None = Field(None, gt=0)
+    fusion: float | None = Field(None, gt=0)
+    early: float | None = Field(None, gt=0)
+    joint: float | None = Field(None, gt=0)
+    ensemble: float | None = Field(None, gt=0)
+    medfuse: float | None = Field(None, gt=0)
+    mmtm: float | None = Field(None, gt=0)
+    daft: float | None = Field(None, gt=0)
+    metra: float | None = Field(None, gt=0)
+    healnet: float | None = Field(None, gt=0)
+    drfuse: float | None = Field(None, gt=0)
+    availability: float | None = Field(None, gt=0)
+    boosted_trees: float | None = Field(None, gt=0)
+
+
 class TrainConfig(Frozen):
     """How the weights are found, for all stages."""
 
     seed: int = Field(1002, ge=0, description="the one seed of initialisation, shuffling and dropout")
     batch_size: int = Field(16, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
+    rate: RateConfig = RateConfig()
     weight_decay: float = Field(0.01, ge=0)
     gradient_clip_norm: float = Field(1.0, gt=0)
     unimodal_epochs: int = Field(100, gt=0)
@@ -36,7 +79,28 @@ class TrainConfig(Frozen):
         2_000_000, gt=0, description="tokens per split that the confidence stage reads; more stays are sampled"
     )
     augment_cxr: bool = Field(True, description="random flip and affine on training images in the unimodal stage")
+    loss_weighting: LossWeighting = Field(
+        LossWeighting.FIXED, description="equal thirds, learned from the noise of each head, or as published"
+    )
+    fine_tune: bool = Field(False, description="let the encoders move in the fusion stage; frozen notes stay frozen")
+    joint_from_scratch: bool = Field(False, description="the joint rival starts its encoders anew, not from stage 1")
+    cxr_views: int = Field(1, gt=0, description="cached views of each train image for fusion; the first is unchanged")
+    cache_type: CacheType = Field(CacheType.FLOAT16, description="type of cached tokens and pools on disk")
+    cache_gib: float = Field(
+        64.0, ge=0, description="disk for the tokens of one modality and split, GiB; the rest is encoded again"
+    )
+    rival_tokens: int = Field(
+        64, gt=0, description="tokens per stay and modality that a rival reads; more are averaged"
+    )
+    precision: Precision = Precision.FLOAT32
     device: str = Field("auto", description="auto, cpu or cuda")
+    processes: int = Field(1, gt=0, description="training processes on this machine, one per GPU or, on a CPU, core")
+    state_seconds: float = Field(300.0, ge=0, description="how often a long epoch is saved for resuming, seconds")
+
+    def rate_of(self, part: str) -> float:
+        """The learning rate of a stage or rival."""
+        own = self.rate.model_dump()[part]
+        return self.learning_rate if own is None else own
 
 
 class EvaluateConfig(Frozen):
@@ -53,3 +117,19 @@ class EvaluateConfig(Frozen):
     )
     batch_size: int = Field(64, gt=0, description="stays per forward pass, without gradients")
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
+    min_group_stays: int = Field(
+        30, gt=1, description="stays and patients below which a subgroup is counted as small and not judged"
+    )
+    min_count: int = Field(10, gt=0, description="counts from 1 to below this are hidden in table 1 and subgroups")
+    age_edges_years: tuple[int, ...] = Field(
+        (45, 65, 80), min_length=1, description="lower ends of the age bands after the youngest, years"
+    )
+    sensitivities: tuple[float, ...] = Field(
+        (0.8, 0.9), description="operating points: sensitivity that the threshold reaches on validation"
+    )
+    alert_rates: tuple[float, ...] = Field(
+        (0.05, 0.1), description="operating points: share of stays that the threshold alerts for on validation"
+    )
+    drop_shares: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 0.75, 1.0), min_length=2, description="shares of stays that lose a modality, ascending"
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 from medpatch.config.base import digest_of
 from medpatch.config.error import ContractError
 from medpatch.config.path import code_digest
+from medpatch.contract.refresh import must_be_redone, note_written
 
 DESCRIPTION = "artifact.json"
 
@@ -37,6 +38,7 @@ def replacing(target: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             aside.rename(target)
+        note_written(target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -66,7 +68,12 @@ def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Ite
 
 
 def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> bool:
-    """True if `target` was made from these inputs by this code and every file still has its size."""
+    """True if `target` was made from these inputs by this code and every file still has its size.
+
+    False while its step is to be done again (`contract.refresh`) and it has not been written since.
+    """
+    if must_be_redone(target, packages):
+        return False
     try:
         description = json.loads((target / DESCRIPTION).read_text())
         same = description["inputs"] == inputs and description["code"] == code_digest(packages)

@@ -1,21 +1,21 @@
-"""Networks over a split: batches in, one logit matrix per model out."""
+"""Models over a split: stays by index in, one logit matrix per model out."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medpatch.config.name import Modality
-from medpatch.contract.batch import Batch
-from medpatch.evaluate.name import LATE, unimodal
+from medpatch.evaluate.name import ENSEMBLE, ENSEMBLE_MEMBERS, LATE, unimodal
+from medpatch.feature.opening import SplitIndex
+from medpatch.model.baseline.ensemble import mean_of_models
 
 Progress = Callable[[int, int], None]
 Floats = NDArray[np.floating]
-Forward = Callable[[Batch], Mapping[str, Tensor]]
-"""A batch to model name -> (B, K) logits."""
+Forward = Callable[[Tensor], Mapping[str, Tensor]]
+"""Indices (B,) of stays to model name -> (B, K) logits."""
 
 
 @dataclass(frozen=True)
@@ -38,54 +38,57 @@ class SplitLogits:
 
 
 def collect(
-    forwards: Iterable[Forward],
-    loader: Iterable[Batch],
+    forward: Forward,
+    index: SplitIndex,
     *,
+    batch_size: int,
     prevalence: Floats,
-    device: torch.device | str = "cpu",
+    with_ensemble: bool = False,
     progress: Progress | None = None,
 ) -> SplitLogits:
     """Run the models over a split once.
 
     Args:
-        forwards: each turns a Batch into model name -> (B, K) logits.
-        loader: batches in a fixed order.
+        forward: stays by index to model name -> (B, K) logits.
+        index: who is in the split.
+        batch_size: stays at a time.
         prevalence: (K,) share of positive train stays, said where a unimodal model has no input.
-        device: where the models are.
+        with_ensemble: add the mean of the early, joint and late models, as many of them as there are.
         progress: called with (batches done, batches).
     """
-    forwards = tuple(forwards)
     parts: dict[str, list[np.ndarray]] = {}
-    total = len(loader) if hasattr(loader, "__len__") else 0
+    batches = torch.arange(len(index)).split(batch_size)
     with torch.inference_mode():
-        for done, batch in enumerate(loader, start=1):
-            here = batch.to(device)
-            found = {name: logit for forward in forwards for name, logit in forward(here).items()}
-            for name, logit in found.items():
-                parts.setdefault(f"logit/{name}", []).append(logit.double().cpu().numpy())
-            for name in ("stay_id", "subject_id", "label", "presence"):
-                parts.setdefault(name, []).append(getattr(batch, name).cpu().numpy())
-            modalities = batch.modalities
+        for done, rows in enumerate(batches, start=1):
+            for name, logit in forward(rows).items():
+                parts.setdefault(name, []).append(logit.double().cpu().numpy())
             if progress is not None:
-                progress(done, total)
-    joined = {name: np.concatenate(part) for name, part in parts.items()}
-    logit = {n.removeprefix("logit/"): v for n, v in joined.items() if n.startswith("logit/")}
-    return _with_absent_stays(joined, logit, modalities=modalities, prevalence=prevalence)
+                progress(done, len(batches))
+    logit = {name: np.concatenate(part) for name, part in parts.items()}
+    found = _with_absent_stays(index, logit, prevalence=prevalence)
+    return _add_ensemble(found) if with_ensemble else found
 
 
-def _with_absent_stays(
-    joined: Mapping[str, np.ndarray],
-    logit: dict[str, Floats],
-    *,
-    modalities: tuple[Modality, ...],
-    prevalence: Floats,
-) -> SplitLogits:
-    presence = joined["presence"].astype(bool)  # (N, M)
+def _add_ensemble(found: SplitLogits) -> SplitLogits:
+    members = [name for name in ENSEMBLE_MEMBERS if name in found.logit]
+    logits = torch.from_numpy(np.stack([found.logit[name] for name in members], axis=1))
+    present = torch.from_numpy(np.stack([found.is_available[name] for name in members], axis=1))
+    mean = mean_of_models(logits, present).numpy()
+    return replace(
+        found,
+        logit={**found.logit, ENSEMBLE: mean},
+        is_available={**found.is_available, ENSEMBLE: present.any(dim=1).numpy()},
+    )
+
+
+def _with_absent_stays(index: SplitIndex, logit: dict[str, Floats], *, prevalence: Floats) -> SplitLogits:
+    presence = index.presence.numpy()  # (N, M)
+    label = index.label.numpy()
     everyone = np.ones(len(presence), bool)
     prior = np.log(prevalence) - np.log1p(-prevalence)  # (K,)
     is_available = dict.fromkeys(logit, everyone)
-    total, heard = np.zeros_like(joined["label"], float), np.zeros((len(presence), 1))
-    for column, modality in enumerate(modalities):
+    total, heard = np.zeros(label.shape), np.zeros((len(presence), 1))
+    for column, modality in enumerate(index.modalities):
         name, here = unimodal(modality), presence[:, column]
         if name not in logit:
             continue
@@ -98,9 +101,9 @@ def _with_absent_stays(
         logit[LATE] = np.where(heard > 0, total / np.maximum(heard, 1), prior)
         is_available[LATE] = everyone
     return SplitLogits(
-        stay_id=joined["stay_id"].astype(np.int64),
-        subject_id=joined["subject_id"].astype(np.int64),
-        label=joined["label"].astype(np.int8),
+        stay_id=index.stay_id.numpy(),
+        subject_id=index.subject_id.numpy(),
+        label=label.astype(np.int8),
         logit=logit,
         is_available=is_available,
     )

@@ -2,29 +2,29 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from medpatch.config.code import PREDICTION_CODE
-from medpatch.config.error import CheckpointError
-from medpatch.config.name import Split
+from medpatch.config.error import CheckpointError, ContractError
+from medpatch.config.name import Rival, Split
+from medpatch.config.part import is_frozen
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import Head
 from medpatch.contract.artifact import fingerprint, writing
-from medpatch.contract.batch import Batch
 from medpatch.contract.prediction import PREDICTION_SCHEMA
-from medpatch.data.dataset import ShardDataset
-from medpatch.data.loader import make_loader
 from medpatch.evaluate.forward import Progress, SplitLogits, collect
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.name import MEDPATCH
 from medpatch.evaluate.prediction import HEAD_FILE, PREDICTION_FILE, read_predictions, refuse_other_stays
 from medpatch.evaluate.zoo import HEADS, load_zoo
+from medpatch.feature.dirs import StageDirs
+from medpatch.feature.opening import SplitIndex, choose_device, open_index
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,8 @@ def write_predictions(
 
 
 def predict_all(
-    checkpoint_dir: Path,
+    models: Mapping[str, Path],
+    earlier: StageDirs,
     tensor_dir: Path,
     config: PipelineConfig,
     target: Path,
@@ -84,10 +85,11 @@ def predict_all(
     inputs: str,
     progress: Progress | None = None,
 ) -> Path:
-    """Predict validation and test with every model of a run.
+    """Predict validation and test with every model of a run, without running a frozen encoder again.
 
     Args:
-        checkpoint_dir: folder that training wrote.
+        models: checkpoint folder of "medpatch" and of each trained rival, by name.
+        earlier: folders of the stages before: unimodal models, features and pools.
         tensor_dir: shards and manifest.
         config: of the run; names the head.
         target: folder to make: predictions.parquet and head.json.
@@ -101,24 +103,28 @@ def predict_all(
         CheckpointError: a checkpoint is absent or belongs to other data.
         ContractError: a split is empty, or stays differ from the manifest.
     """
-    device = _device(config.train.device)
-    zoo = load_zoo(checkpoint_dir, device=device, data=fingerprint(tensor_dir))
+    device = choose_device(config.train.device)
+    moving = tuple(m for m in earlier.modalities if config.train.fine_tune and not is_frozen(config, m))
+    zoo = load_zoo(models, earlier, moving=moving, device=device, data=fingerprint(tensor_dir))
     if zoo.label_names != config.labels:
         raise CheckpointError(
-            f"{checkpoint_dir}: trained for {len(zoo.label_names)} labels of another task than "
+            f"{models[MEDPATCH]}: trained for {len(zoo.label_names)} labels of another task than "
             f"{config.cohort.task}; name the checkpoint folder of this run"
         )
-    loaders = {split: _open(tensor_dir, split, config) for split in (Split.VAL, Split.TEST)}
-    total, before, splits = sum(len(loader) for loader in loaders.values()), 0, {}
-    for split, loader in loaders.items():
-        splits[split] = collect(
-            zoo.forwards,
-            loader,
-            prevalence=zoo.prevalence,
-            device=device,
-            progress=None if progress is None else lambda done, _, offset=before: progress(offset + done, total),
-        )
-        before += len(loader)
+    index = {split: _index(tensor_dir, split, earlier) for split in (Split.VAL, Split.TEST)}
+    size = config.evaluate.batch_size
+    total, before, splits = sum(-(-len(part) // size) for part in index.values()), 0, {}
+    for split, part in index.items():
+        with ExitStack() as stack:
+            splits[split] = collect(
+                zoo.forwards(split, part, tensor_dir, beside=target, stack=stack),
+                part,
+                batch_size=size,
+                prevalence=zoo.prevalence,
+                with_ensemble=Rival.ENSEMBLE in config.evaluate.rivals,
+                progress=None if progress is None else lambda done, _, offset=before: progress(offset + done, total),
+            )
+        before += -(-len(part) // size)
     return write_predictions(
         splits,
         target,
@@ -127,6 +133,15 @@ def predict_all(
         inputs=inputs,
         tensor_dir=tensor_dir,
     )
+
+
+def _index(tensor_dir: Path, split: Split, earlier: StageDirs) -> SplitIndex:
+    found = open_index(tensor_dir, split, earlier.modalities)
+    if not len(found):
+        raise ContractError(
+            f"{tensor_dir}: the {split} split has no stay; look at the split fractions and at stay_index"
+        )
+    return found
 
 
 def _names(model: str, reported: Head) -> tuple[str, ...]:
@@ -153,14 +168,3 @@ def _rows(found: SplitLogits, model: str, *, name: str, split: Split, label_name
         },
         schema=PREDICTION_SCHEMA,
     )
-
-
-def _open(tensor_dir: Path, split: Split, config: PipelineConfig) -> Iterable[Batch]:
-    dataset = ShardDataset(tensor_dir, split, resident_shards=1)  # stays are read in shard order, once
-    return make_loader(dataset, batch_size=config.evaluate.batch_size, shuffle=False, seed=config.evaluate.seed)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

@@ -1,19 +1,41 @@
-"""Every trained model of a run, found by what its checkpoint says it is."""
+"""Every trained model of a run, and how each is run on a split: from cached features wherever it can be."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medpatch.config.error import CheckpointError
+from medpatch.config.name import Modality, Rival, Split
 from medpatch.config.train import Head
-from medpatch.contract.batch import Batch, FusionOutput
 from medpatch.evaluate.forward import Floats, Forward
-from medpatch.evaluate.name import EARLY, MEDPATCH, unimodal
-from medpatch.model.checkpoint import DESCRIPTION, load_early, load_medpatch, load_unimodal, read
+from medpatch.evaluate.masking import drops
+from medpatch.evaluate.name import MEDPATCH, unimodal
+from medpatch.feature.assemble import assemble
+from medpatch.feature.dirs import StageDirs
+from medpatch.feature.encode import raw_inputs
+from medpatch.feature.opening import SplitIndex
+from medpatch.feature.split import FeatureFolder, open_features
+from medpatch.feature.store import (
+    FeatureStore,
+    InputStore,
+    TokenStore,
+    open_feature_store,
+    open_input_store,
+    open_token_store,
+)
+from medpatch.feature.table import read_table
+from medpatch.model.baseline.boosted_trees import Trees
+from medpatch.model.checkpoint import load_medpatch, load_unimodal, read
+from medpatch.model.checkpoint_rival import load_rival, load_tree_rival
+from medpatch.model.end_to_end import EndToEnd
+from medpatch.model.medpatch import MedPatch
+from medpatch.model.spec import InputSpec
+from medpatch.model.unimodal import Unimodal
 
 HEADS = (Head.LATE, Head.HIGH, Head.LOW)
 
@@ -23,73 +45,133 @@ class Zoo:
     """Loaded models.
 
     Attributes:
-        forwards: batch to logits by model name; of two that give the same name the later one counts.
-        prevalence: (K,) share of positive train stays.
-        label_names: K names.
+        medpatch: the fusion model.
+        moving: modalities whose encoder in it is no longer that of stage 1, so that cached features do not serve.
+        unimodal: stage-1 models.
+        rivals: networks by name.
+        trees: boosted trees and the modalities that they read, by name.
+        spec: facts about the tensors that all were trained on.
+        features: what the frozen encoders left.
+        pool_dirs: what fusion reads.
+        device: where the models are.
     """
 
-    forwards: tuple[Forward, ...]
-    prevalence: Floats
-    label_names: tuple[str, ...]
+    medpatch: MedPatch
+    moving: tuple[Modality, ...]
+    unimodal: Mapping[Modality, Unimodal]
+    rivals: Mapping[str, EndToEnd]
+    trees: Mapping[str, tuple[Trees, tuple[Modality, ...]]]
+    spec: InputSpec
+    features: Mapping[Modality, FeatureFolder]
+    pool_dirs: Mapping[Modality, Path]
+    device: torch.device
+
+    @property
+    def prevalence(self) -> Floats:
+        """(K,) share of positive train stays."""
+        return np.array(self.spec.prevalence, float)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """K names."""
+        return self.spec.label_names
+
+    def forwards(self, split: Split, index: SplitIndex, tensor_dir: Path, *, beside: Path, stack: ExitStack) -> Forward:
+        """Indices (B,) of stays of the split to the logits of every model by name.
+
+        Args:
+            split: which one.
+            index: who is in it.
+            tensor_dir: shards; read only for models whose encoders moved.
+            beside: where what is read of them lies for the time.
+            stack: closes it.
+        """
+        tokens = open_token_store(index, split, features=self.features, unimodal=self.unimodal)
+        joint = {Modality(m) for network in self.rivals.values() for m in network.unimodal}
+        needed = [m for m in self.unimodal if m in joint or m in self.moving]
+        part = {m: stack.enter_context(raw_inputs(tensor_dir, split, m, spec=self.spec, beside=beside)) for m in needed}
+        raw = {m: open_input_store(index, {m: part[m]}) for m in part}
+        still = {m: f for m, f in self.features.items() if m not in self.moving}
+        pools = open_feature_store(index, split, features=still, pool_dirs=self.pool_dirs)
+        grown = {
+            name: torch.from_numpy(trees.logits(read_table(tensor_dir, split, modalities).value))
+            for name, (trees, modalities) in self.trees.items()
+        }
+
+        def forward(rows: Tensor) -> Mapping[str, Tensor]:
+            return {
+                **self._medpatch(pools, raw, rows),
+                **{unimodal(m): one.logits for m, one in tokens.take(rows, self.device).modality.items()},
+                **{name: self._rival(network, tokens, raw, rows) for name, network in self.rivals.items()},
+                **{name: logits[rows] for name, logits in grown.items()},
+            }
+
+        return forward
+
+    def _medpatch(self, pools: FeatureStore, raw: Mapping[Modality, InputStore], rows: Tensor) -> Mapping[str, Tensor]:
+        inputs = _together([raw[m] for m in self.moving])
+        features = assemble(self.medpatch, pools, inputs, rows, device=self.device)
+        output = self.medpatch.fuse(features)
+        named = {f"{MEDPATCH}_{head}": getattr(output, head) for head in HEADS}
+        return named | dict(drops(self.medpatch, features))
+
+    def _rival(self, network: EndToEnd, tokens: TokenStore, raw: Mapping[Modality, InputStore], rows: Tensor) -> Tensor:
+        inputs = _together([raw[Modality(m)] for m in network.unimodal])
+        batch = None if inputs is None else inputs.take(rows).to(self.device)
+        return network(batch, tokens.take(rows, self.device)).logits
 
 
-def load_zoo(checkpoint_dir: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> Zoo:
-    """MedPatch, its stage-1 models and the rivals that are there.
+def load_zoo(
+    models: Mapping[str, Path],
+    earlier: StageDirs,
+    *,
+    moving: tuple[Modality, ...] = (),
+    device: torch.device | str = "cpu",
+    data: str | None = None,
+) -> Zoo:
+    """MedPatch, its stage-1 models and the rivals.
 
     Args:
-        checkpoint_dir: one folder per checkpoint, at any depth.
+        models: checkpoint folder of "medpatch" and of each rival, by name.
+        earlier: folders of the stages before.
+        moving: modalities whose encoders the fusion stage moved.
         device: where to put them.
         data: fingerprint of the tensors; a checkpoint trained on others is refused.
 
     Raises:
-        CheckpointError: no MedPatch, two checkpoints for one model, or one that is broken or of other data.
+        CheckpointError: no MedPatch, a rival under another's name, or a folder that is broken or of other data.
     """
-    loaders = {
-        "medpatch": lambda folder: (MEDPATCH, heads(load_medpatch(folder, device=device, data=data))),
-        "unimodal": lambda folder: _unimodal(folder, device=device, data=data),
-        "early": lambda folder: (EARLY, one_output(load_early(folder, device=device, data=data), EARLY)),
-    }
-    found: dict[str, Forward] = {}
-    spec = None
-    for folder in sorted(file.parent for file in checkpoint_dir.rglob(DESCRIPTION)):
-        if any(part.startswith(".") for part in folder.relative_to(checkpoint_dir).parts):
-            continue  # still being written, or left by a run that died
-        description = read(folder, data=data)
-        if description.kind not in loaders:
-            continue
-        name, forward = loaders[description.kind](folder)
-        if name in found:
-            raise CheckpointError(
-                f"{checkpoint_dir}: two checkpoints for {name!r}, the second in {folder.name}; remove one"
-            )
-        found[name] = forward
-        spec = description.spec if spec is None or name == MEDPATCH else spec
-    if MEDPATCH not in found:
-        raise CheckpointError(
-            f"{checkpoint_dir}: found {sorted(found) or 'no checkpoint'}, no MedPatch; run the train step to its end"
-        )
-    # the stage-1 models are the single-modality rivals; MedPatch's own unimodal heads stand in where one is absent
-    order = [MEDPATCH, *(name for name in found if name != MEDPATCH)]
-    return Zoo(tuple(found[name] for name in order), np.array(spec.prevalence, float), spec.label_names)
+    if MEDPATCH not in models:
+        raise CheckpointError(f"found {sorted(models) or 'no checkpoint'}, no MedPatch; run the train step to its end")
+    device = torch.device(device)
+    about = read(models[MEDPATCH], kind=MEDPATCH, data=data)
+    rivals, trees = {}, {}
+    for name, folder in models.items():
+        if name == Rival.BOOSTED_TREES:
+            trees[name] = load_tree_rival(folder, data=data)
+        elif name != MEDPATCH:
+            rival, rivals[name] = load_rival(folder, device=device, data=data)
+            if rival is not Rival(name):
+                raise CheckpointError(f"{folder}: a checkpoint of {rival}, not of {name}; remove it and train again")
+    return Zoo(
+        medpatch=load_medpatch(models[MEDPATCH], device=device, data=data),
+        moving=moving,
+        unimodal={m: load_unimodal(earlier.unimodal[m], device=device, data=data) for m in earlier.modalities},
+        rivals=rivals,
+        trees=trees,
+        spec=about.spec,
+        features={m: open_features(earlier.feature[m], m, data=about.data) for m in earlier.modalities},
+        pool_dirs=earlier.pool,
+        device=device,
+    )
 
 
-def heads(model: nn.Module) -> Forward:
-    """The three heads and the unimodal heads of a MedPatch network, by model name."""
-
-    def forward(batch: Batch) -> Mapping[str, Tensor]:
-        output: FusionOutput = model(batch)
-        named = {f"{MEDPATCH}_{head}": getattr(output, head) for head in HEADS}
-        return named | {unimodal(m): logit for m, logit in output.unimodal.items()}
-
-    return forward
-
-
-def one_output(model: nn.Module, name: str) -> Forward:
-    """A network with one output, by its name."""
-    return lambda batch: {name: model(batch)}
-
-
-def _unimodal(folder: Path, *, device: torch.device | str, data: str | None) -> tuple[str, Forward]:
-    model = load_unimodal(folder, device=device, data=data)
-    name = unimodal(model.modality)
-    return name, one_output(model, name)
+def _together(stores: list[InputStore]) -> InputStore | None:
+    """One store of several modalities of the same split."""
+    if not stores:
+        return None
+    return InputStore(
+        stores[0].index,
+        {m: inputs for store in stores for m, inputs in store.inputs.items()},
+        {m: row for store in stores for m, row in store.row.items()},
+    )

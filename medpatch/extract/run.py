@@ -3,10 +3,11 @@
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.error import ContractError
@@ -14,9 +15,10 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import fingerprint, writing
 from medpatch.extract.connect import DEFAULT_MEMORY, scratch_database
 from medpatch.extract.export import export_tables
-from medpatch.extract.layer import SPLIT_LIST, SqlFile, list_layers
+from medpatch.extract.layer import REJECT, RELEASE_COUNT, SPLIT_LIST, SqlFile, list_layers
 from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import register_parquet, register_seeds
+from medpatch.extract.release_count import name_differences, release_counts, release_table
 from medpatch.extract.source import RawSource
 from medpatch.extract.split_list import read_split_list
 from medpatch.extract.staging import build_staging
@@ -25,6 +27,8 @@ __all__ = ["ExtractReport", "build_staging", "build_tables", "build_warehouse"]
 
 logger = logging.getLogger(__name__)
 
+REJECT_SCHEMA = pa.schema([("source", pa.string()), ("rows", pa.int64())])
+"""What row accounting reads of the rows that staging set aside."""
 READ_ONCE = frozenset({"ehr_value"})
 """Large tables with one reader: kept as views, so that their rows are never stored."""
 
@@ -57,12 +61,14 @@ class ExtractReport:
         rows: table -> rows.
         attrition: criteria in their order.
         accounts: row accounting, per source in the order of its rules.
+        differences: files whose rows differ in number from the release that their folder names.
     """
 
     samples: int
     rows: Mapping[str, int]
     attrition: tuple[Step, ...]
     accounts: tuple[Account, ...]
+    differences: tuple[str, ...] = ()
 
 
 def build_warehouse(
@@ -106,7 +112,8 @@ def build_warehouse(
                 progress=progress,
             )
     fingerprint(staging_dir)  # refuses a folder that is not whole
-    split_list = read_split_list(config.split.list_dir)
+    split_list = read_split_list(config.split, source)
+    counts = release_counts(source)
     files = [file for file in list_layers() if not file.is_staging]
     with (
         writing(out_dir, inputs=inputs, packages=EXTRACT_CODE) as folder,
@@ -114,11 +121,15 @@ def build_warehouse(
     ):
         register_seeds(connection)
         register_parquet(connection, staging_dir)
+        if not (staging_dir / f"{REJECT}.parquet").is_file():
+            connection.register(REJECT, REJECT_SCHEMA.empty_table())
         connection.register(SPLIT_LIST, split_list)
+        connection.register(RELEASE_COUNT, release_table(counts))
         build_tables(connection, files, sql_parameters(config), progress=progress)
-        report = _report(connection, export_tables(connection, folder))
+        report = _report(connection, export_tables(connection, folder, task=config.cohort.task))
         _refuse_empty(report)
-    return report
+    read = {account.source: account.rows_in for account in reversed(report.accounts)}
+    return replace(report, differences=name_differences(source, read, counts))
 
 
 def build_tables(

@@ -6,14 +6,13 @@ from typing import Any
 from torch import nn
 
 from medpatch.config.error import ConfigError
-from medpatch.config.model import TINY, Compat, Fuser, FusionConfig, ModelConfig
+from medpatch.config.model import TINY, Compat, EhrKind, Fuser, FusionConfig, ModelConfig
 from medpatch.config.name import Modality
 from medpatch.contract.tensor import EHR_COLUMNS
 from medpatch.model.backbone import load_backbone, restore_backbone
-from medpatch.model.baseline.early import Early
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.encoder_cxr import CxrEncoder
-from medpatch.model.encoder_ehr import EhrEncoder
+from medpatch.model.encoder_ehr import EhrEncoder, EhrTransformer
 from medpatch.model.encoder_note import NoteEncoder
 from medpatch.model.extractor import Extractor
 from medpatch.model.fusion import Branch, Fusion
@@ -62,6 +61,7 @@ def build_scorer(config: ModelConfig, spec: InputSpec, *, modality: Modality, wi
         # the published code never divides EHR logits by their temperature when there are several labels
         use_temperature=not (is_published and modality is Modality.EHR and spec.label_count > 1),
         in_nats=is_published,
+        positions=config.fusion.temperature_positions,
     )
 
 
@@ -74,7 +74,8 @@ def build_medpatch(
 ) -> MedPatch:
     """The whole network around trained (or freshly built) unimodal models and scorers.
 
-    Projections and heads start as copies of the unimodal ones; the unimodal models themselves are not changed.
+    Projections and heads start as copies of the unimodal ones, and the class-wise joint modules as their mean; the
+    unimodal models themselves are not changed.
     """
     extractor = Extractor(
         {m: u.encoder for m, u in unimodal.items()},
@@ -84,6 +85,9 @@ def build_medpatch(
     fusion = build_fusion(config, spec, raw_width={m: u.encoder.width for m, u in unimodal.items()})
     for name, model in unimodal.items():
         fusion.branch[name].start_from(model.projection, model.head)
+    for joint in (fusion.high_joint, fusion.low_joint):
+        if isinstance(joint, ClasswiseJoint):
+            joint.start_from([unimodal[m].head for m in fusion.modalities])
     return MedPatch(extractor, fusion)
 
 
@@ -111,13 +115,6 @@ def build_fusion(config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Mod
     )
 
 
-def build_early(config: ModelConfig, spec: InputSpec, *, unimodal: Mapping[Modality, Unimodal]) -> Early:
-    """The early-fusion rival over these unimodal models."""
-    early = Early(unimodal, config.encoder.width, spec.label_count)
-    start_at(early.head.linear.bias, spec.prevalence)
-    return early
-
-
 def _build_joint(fusion: FusionConfig, modality_count: int, label_count: int, width: int) -> nn.Module:
     is_published = fusion.compat is Compat.PUBLISHED
     if fusion.fuser is not Fuser.NONE:
@@ -137,8 +134,11 @@ def _is_unprojected(config: ModelConfig, modality: Modality) -> bool:
     return True
 
 
-def _build_ehr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> EhrEncoder:
-    return EhrEncoder(EHR_COLUMNS, config.encoder.ehr_width, summary=config.encoder.ehr_summary)
+def _build_ehr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> nn.Module:
+    encoder = config.encoder
+    if encoder.ehr_kind is EhrKind.TRANSFORMER:
+        return EhrTransformer(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary, layers=encoder.ehr_layers)
+    return EhrEncoder(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary)
 
 
 def _build_cxr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> CxrEncoder:

@@ -6,7 +6,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ from medpatch.config.model import ModelConfig
 from medpatch.config.name import Modality
 from medpatch.contract.tensor import EHR_COLUMNS, STAY_SCHEMA
 from medpatch.model.backbone import describe_backbone
-from medpatch.model.baseline.early import Early
-from medpatch.model.build import build_early, build_medpatch, build_scorer, build_unimodal
+from medpatch.model.build import build_medpatch, build_scorer, build_unimodal
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.medpatch import MedPatch
 from medpatch.model.spec import InputSpec
@@ -38,12 +37,13 @@ class Checkpoint:
     """What a folder says about its weights.
 
     Attributes:
-        kind: "medpatch", "unimodal", "early" or "confidence".
+        kind: "medpatch", "unimodal", "rival" or "confidence".
         model: shape of the network.
         spec: facts about the tensors it was trained on, label names included.
         data: fingerprint of the tensor folder.
         modalities: those the weights are for, in canonical order.
         backbone: per modality the description of its transformer body; absent for the EHR.
+        more: what else this kind needs, plain values.
     """
 
     kind: str
@@ -52,6 +52,7 @@ class Checkpoint:
     data: str
     modalities: tuple[Modality, ...]
     backbone: Mapping[Modality, Mapping[str, Any]]
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save(folder: Path, network: nn.Module, *, kind: str, model: ModelConfig, spec: InputSpec, data: str) -> None:
@@ -59,7 +60,7 @@ def save(folder: Path, network: nn.Module, *, kind: str, model: ModelConfig, spe
 
     Args:
         folder: where; usually the temporary one of `contract.artifact.writing`.
-        network: MedPatch, Unimodal or Early.
+        network: MedPatch or Unimodal.
         kind: its name in lower case.
         model: shape of the network.
         spec: facts about the tensors.
@@ -67,16 +68,16 @@ def save(folder: Path, network: nn.Module, *, kind: str, model: ModelConfig, spe
     """
     encoder = _encoders(network)
     body = {m: describe_backbone(e.backbone) for m, e in encoder.items() if hasattr(e, "backbone")}
-    _write_weights(folder / WEIGHTS, network.state_dict())
-    _describe(folder, kind=kind, model=model, spec=spec, data=data, modalities=tuple(encoder), backbone=body)
+    write_weights(folder, network.state_dict())
+    describe(folder, Checkpoint(kind, model, spec, data, modalities=tuple(encoder), backbone=body))
 
 
 def save_scorer(
     folder: Path, scorer: TokenScorer, *, modality: Modality, model: ModelConfig, spec: InputSpec, data: str
 ) -> None:
     """Write a token scorer: predictor, temperature, threshold."""
-    save_file({k: v.contiguous() for k, v in scorer.state_dict().items()}, folder / WEIGHTS)
-    _describe(folder, kind="confidence", model=model, spec=spec, data=data, modalities=(modality,), backbone={})
+    write_weights(folder, scorer.state_dict())
+    describe(folder, Checkpoint("confidence", model, spec, data, modalities=(modality,), backbone={}))
 
 
 def read(folder: Path, *, kind: str | None = None, data: str | None = None) -> Checkpoint:
@@ -99,6 +100,7 @@ def read(folder: Path, *, kind: str | None = None, data: str | None = None) -> C
             data=text["data"],
             modalities=tuple(Modality(m) for m in text["modalities"]),
             backbone={Modality(m): body for m, body in text["backbone"].items()},
+            more=text["more"],
         )
         contract = text["contract"]
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
@@ -125,20 +127,13 @@ def load_medpatch(folder: Path, *, device: torch.device | str = "cpu", data: str
     unimodal = _build_all(found)
     scorer = {m: build_scorer(found.model, found.spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
     network = build_medpatch(found.model, found.spec, unimodal=unimodal, scorer=scorer)
-    return _restore(network, folder).to(device).eval()
+    return restore(network, folder).to(device).eval()
 
 
 def load_unimodal(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> Unimodal:
     """A stage-1 model in eval mode; forward gives logits (B, K)."""
     found = read(folder, kind="unimodal", data=data)
-    return _restore(_build_all(found)[found.modalities[0]], folder).to(device).eval()
-
-
-def load_early(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> Early:
-    """The early-fusion rival in eval mode; forward gives logits (B, K)."""
-    found = read(folder, kind="early", data=data)
-    network = build_early(found.model, found.spec, unimodal=_build_all(found))
-    return _restore(network, folder).to(device).eval()
+    return restore(_build_all(found)[found.modalities[0]], folder).to(device).eval()
 
 
 def load_scorer(
@@ -147,11 +142,7 @@ def load_scorer(
     """A token scorer in eval mode, for raw tokens of that width."""
     found = read(folder, kind="confidence", data=data)
     scorer = build_scorer(found.model, found.spec, modality=found.modalities[0], width=width)
-    try:
-        scorer.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise _broken(folder, error) from error
-    return scorer.to(device).eval()
+    return restore(scorer, folder).to(device).eval()
 
 
 def contract_digest() -> str:
@@ -168,20 +159,25 @@ def _build_all(found: Checkpoint) -> dict[Modality, Unimodal]:
 def _encoders(network: nn.Module) -> dict[Modality, nn.Module]:
     if isinstance(network, Unimodal):
         return {network.modality: network.encoder}
-    if isinstance(network, Early):
-        return {Modality(m): u.encoder for m, u in network.unimodal.items()}
     return {Modality(m): e for m, e in network.extractor.encoder.items()}
 
 
-def _restore(network: nn.Module, folder: Path) -> nn.Module:
+def restore(network: nn.Module, folder: Path) -> nn.Module:
+    """The network with the weights of a folder, every name and shape of which must fit.
+
+    Raises:
+        CheckpointError: they do not, or cannot be read.
+    """
     try:
         network.load_state_dict(_read_weights(folder / WEIGHTS))
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise _broken(folder, error) from error
+        raise CheckpointError(
+            f"{folder}: {WEIGHTS} does not fit its description ({type(error).__name__}); train again"
+        ) from error
     return network
 
 
-def _write_weights(file: Path, state: Mapping[str, Tensor]) -> None:
+def write_weights(folder: Path, state: Mapping[str, Tensor]) -> None:
     """Equal tensors are stored once: rr and dn may carry the same frozen text encoder."""
     first: dict[tuple[object, ...], str] = {}
     same = {}
@@ -189,7 +185,7 @@ def _write_weights(file: Path, state: Mapping[str, Tensor]) -> None:
         content = hashlib.sha256(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
         same[name] = first.setdefault((content.digest(), value.shape, value.dtype), name)
     kept = {name: state[name].contiguous() for name in first.values()}
-    save_file(kept, file, metadata={name: of for name, of in same.items() if name != of})
+    save_file(kept, folder / WEIGHTS, metadata={name: of for name, of in same.items() if name != of})
 
 
 def _read_weights(file: Path) -> dict[str, Tensor]:
@@ -199,27 +195,16 @@ def _read_weights(file: Path) -> dict[str, Tensor]:
     return state | {name: state[of] for name, of in same.items()}
 
 
-def _broken(folder: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{folder}: {WEIGHTS} does not fit its description ({type(error).__name__}); train again")
-
-
-def _describe(
-    folder: Path,
-    *,
-    kind: str,
-    model: ModelConfig,
-    spec: InputSpec,
-    data: str,
-    modalities: tuple[Modality, ...],
-    backbone: Mapping[Modality, Mapping[str, Any]],
-) -> None:
+def describe(folder: Path, about: Checkpoint) -> None:
+    """Write what `read` reads."""
     description = {
-        "kind": kind,
-        "model": model.model_dump(mode="json"),
-        "spec": spec.to_json(),
-        "data": data,
+        "kind": about.kind,
+        "model": about.model.model_dump(mode="json"),
+        "spec": about.spec.to_json(),
+        "data": about.data,
         "contract": contract_digest(),
-        "modalities": modalities,
-        "backbone": backbone,
+        "modalities": about.modalities,
+        "backbone": about.backbone,
+        "more": about.more,
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from medpatch.config.model import Score
+from medpatch.model.block import rank_of
 
 SMALLEST_TEMPERATURE = 1e-9
 
@@ -75,13 +77,27 @@ def certainty(logits: Tensor) -> Tensor:
     return 1.0 - binary_entropy(logits) / math.log(2.0)
 
 
+def information(logits: Tensor, prior_logit: Tensor) -> Tensor:
+    """How much a token teaches over the base rate: 0 for nothing, 1 for certainty of the rarer answer, any shape.
+
+    The Kullback-Leibler divergence from the prior Bernoulli distribution to the token's, divided by the largest
+    that any token could reach. It grows with the distance from the prior in either direction; certainty of the
+    commoner answer teaches less and scores lower.
+    """
+    p, log_p, log_not = torch.sigmoid(logits), logsigmoid(logits), logsigmoid(-logits)
+    prior_p, prior_not = logsigmoid(prior_logit), logsigmoid(-prior_logit)
+    gained = p * (log_p - prior_p) + (1.0 - p) * (log_not - prior_not)
+    return (gained / torch.maximum(-prior_p, -prior_not)).clamp(0.0, 1.0)
+
+
 def score_against(score: Score, prior_logit: Tensor, *, in_nats: bool = False) -> Callable[[Tensor], Tensor]:
     """The function from scaled token logits (B, N, K) to the score that the threshold is compared with.
 
     Args:
         score: which one. PRIOR_SHIFTED subtracts the log-odds of the label's prevalence first, so that a
             token which says nothing scores 0.5 whatever the base rate; a score of 0.75 then means that the
-            token changes the odds threefold, in either direction.
+            token changes the odds threefold, in either direction. INFORMATION is what a token teaches over the
+            prevalence, see `information`.
         prior_logit: (K,) log-odds of the train prevalence.
         in_nats: make ENTROPY the entropy itself, as published, instead of the certainty.
 
@@ -91,6 +107,7 @@ def score_against(score: Score, prior_logit: Tensor, *, in_nats: bool = False) -
     functions = {
         Score.CONFIDENCE: likelier,
         Score.PRIOR_SHIFTED: lambda logits: likelier(logits - prior_logit),
+        Score.INFORMATION: lambda logits: information(logits, prior_logit),
         Score.ENTROPY: binary_entropy if in_nats else certainty,
     }
     return functions[score]
@@ -112,27 +129,44 @@ class TokenScorer(nn.Module):
         threshold: float,
         use_temperature: bool = True,
         in_nats: bool = False,
+        positions: int = 0,
     ) -> None:
-        """Take the raw width D and the K prevalences; see `score_against` for `score` and `in_nats`."""
+        """Take the raw width D and the K prevalences; see `score_against` for `score` and `in_nats`.
+
+        With `positions` P above zero there is one temperature per position and label; real tokens from the P-th
+        on share the last one.
+        """
         super().__init__()
         labels = len(prevalence)
         self.score = score
         self.use_temperature = use_temperature
         self.in_nats = in_nats
         self.predictor = nn.Linear(width, labels)
-        self.register_buffer("temperature", torch.ones(labels))
+        self.register_buffer("temperature", torch.ones(positions, labels) if positions else torch.ones(labels))
         self.register_buffer("threshold", torch.full((labels,), float(threshold)))
         self.register_buffer("prior_logit", torch.logit(torch.tensor(prevalence, dtype=torch.float32), eps=1e-4))
         with torch.no_grad():
             self.predictor.weight.zero_()
             self.predictor.bias.copy_(self.prior_logit)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Raw tokens (B, N, D) -> scores (B, N, K)."""
-        return self.score_logits(self.predictor(tokens))
+    def forward(self, tokens: Tensor, token_mask: Tensor | None = None) -> Tensor:
+        """Raw tokens (B, N, D) -> scores (B, N, K); the mask (B, N) tells the position of each real token."""
+        return self.score_logits(self.predictor(tokens), None if token_mask is None else rank_of(token_mask))
 
-    def score_logits(self, logits: Tensor) -> Tensor:
-        """Token logits (B, N, K) -> scores (B, N, K)."""
+    def score_logits(self, logits: Tensor, position: Tensor | None = None) -> Tensor:
+        """Token logits (B, N, K) -> scores (B, N, K).
+
+        Args:
+            logits: (B, N, K).
+            position: (B, N) int64 place of each token in its stay, where it is not the column.
+        """
         if self.use_temperature:
-            logits = scaled_logits(logits, self.temperature)
+            logits = logits / self._temperature_at(logits, position).clamp_min(SMALLEST_TEMPERATURE)
         return score_against(self.score, self.prior_logit, in_nats=self.in_nats)(logits)
+
+    def _temperature_at(self, logits: Tensor, position: Tensor | None) -> Tensor:
+        if self.temperature.dim() == 1:
+            return self.temperature  # (K,)
+        if position is None:
+            position = torch.arange(logits.shape[1], device=logits.device)
+        return self.temperature[position.clamp_max(len(self.temperature) - 1)]  # (N, K) or (B, N, K)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from medpatch.config.name import Modality
 from medpatch.contract.batch import Batch, Tokens
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.feature import Features, ModalityFeature
-from medpatch.model.partition import is_high, pool_by_confidence
+from medpatch.model.partition import count_and_pool
 from medpatch.model.present import encode_present
 
 
@@ -49,23 +49,26 @@ class Extractor(nn.Module):
 
     def pool(self, name: Modality, tokens: Tokens) -> ModalityFeature:
         """Score and pool one modality's raw tokens."""
-        token_mask = torch.ones_like(tokens.token_mask) if self.pools_padding else tokens.token_mask
-        scorer = self.scorer[name]
-        confidence = scorer(tokens.value)  # (B, N, K)
-        pools = pool_by_confidence(tokens.value, confidence, token_mask, scorer.threshold)
-        return ModalityFeature(
-            pooled=tokens.pooled,
-            high=pools.high,
-            low=pools.low,
-            high_confidence=pools.high_confidence,
-            low_confidence=pools.low_confidence,
-            high_share=_share(is_high(confidence, token_mask, scorer.threshold), token_mask),
-            is_encoded=token_mask.any(dim=1),
-        )
+        return pool_tokens(self.scorer[name], tokens, pools_padding=self.pools_padding)
 
 
-def _share(high_mask: Tensor, token_mask: Tensor) -> Tensor:
-    return high_mask.sum(dim=1) / token_mask.sum(dim=1, keepdim=True).clamp_min(1)
+def pool_tokens(scorer: TokenScorer, tokens: Tokens, *, pools_padding: bool) -> ModalityFeature:
+    """Score one modality's raw tokens and pool them by what they score.
+
+    Args:
+        scorer: of the modality.
+        tokens: raw, of its encoder.
+        pools_padding: treat every position as a token, as the published code does.
+    """
+    token_mask = torch.ones_like(tokens.token_mask) if pools_padding else tokens.token_mask
+    confidence = scorer(tokens.value, token_mask)  # (B, N, K)
+    found = count_and_pool(tokens.value, confidence, token_mask, scorer.threshold)
+    return ModalityFeature(
+        pooled=tokens.pooled,
+        **found.pools._asdict(),
+        high_share=found.high_count / found.token_count.clamp_min(1),
+        is_encoded=token_mask.any(dim=1),
+    )
 
 
 def restrict(batch: Batch, modalities: Sequence[Modality]) -> Batch:

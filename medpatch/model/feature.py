@@ -86,12 +86,19 @@ class StayTokens:
 
 @dataclass(frozen=True)
 class RivalOutput:
-    """What a rival makes of B stays.
+    """What a rival makes of B stays; `model.baseline.objective.rival_loss` turns all of it into one loss.
 
     Attributes:
         logits: (B, K), the prediction.
         auxiliary_loss: scalar added to the label loss in training, or None.
+        branch_logits: (B, H, K) of H parts that must tell the labels too, or None.
+        branch_mask: (B, H) bool, True where a part has input; None with `branch_logits` None.
+        attention: (B, H, K) share of each part in the prediction, which training makes follow the parts' own
+            losses; None where the rival has none.
     """
 
     logits: Tensor
     auxiliary_loss: Tensor | None = None
+    branch_logits: Tensor | None = None
+    branch_mask: Tensor | None = None
+    attention: Tensor | None = None

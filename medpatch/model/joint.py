@@ -1,5 +1,7 @@
 """The modalities' pooled tokens, all high or all low ones, fused into label logits."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,13 @@ class ClasswiseJoint(nn.Module):
         self.bias = nn.Parameter(torch.zeros(label_count))
         bound = (modality_count * width) ** -0.5
         nn.init.uniform_(self.weight, -bound, bound)
+
+    @torch.no_grad()
+    def start_from(self, heads: Sequence[Head]) -> None:
+        """Let the first prediction be the mean evidence that unimodal heads find in their modality's pools."""
+        for m, head in enumerate(heads):
+            self.norm[m].load_state_dict(head.norm.state_dict())
+            self.weight[m].copy_(head.linear.weight / len(heads))
 
     def forward(self, pools: Tensor, has_token: Tensor, confidence: Tensor) -> Tensor:
         """Logits (B, K).

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from medpatch.config.model import Fuser
+from medpatch.model.block import TransformerBlock
 from medpatch.model.pool import last_real, masked_mean
 
 
@@ -30,25 +31,11 @@ class TransformerMixer(nn.Module):
     def __init__(self, width: int, *, heads: int = 8, head_width: int = 64, mlp_width: int = 1024) -> None:
         """Take the width D of an entry."""
         super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * heads * head_width, bias=False)
-        self.output = nn.Linear(heads * head_width, width)
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, mlp_width), nn.GELU(), nn.Linear(mlp_width, width)
-        )
+        self.block = TransformerBlock(width, heads=heads, head_width=head_width, mlp_width=mlp_width)
 
     def forward(self, entries: Tensor, real: Tensor) -> Tensor:
         """(B, E, D), (B, E) bool -> (B, D); zeros where no entry is real."""
-        batch, count, _ = entries.shape
-        mixed = self.query_key_value(self.attention_norm(entries))
-        query, key, value = mixed.view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        # a stay without any entry attends to everything: its mean below is over nothing anyway
-        seen = (real | ~real.any(dim=1, keepdim=True))[:, None, None, :]
-        heard = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
-        entries = entries + self.output(heard.transpose(1, 2).flatten(2))
-        entries = entries + self.mlp(entries)
-        return masked_mean(entries, real)
+        return masked_mean(self.block(entries, real), real)
 
 
 MIXER: dict[Fuser, Callable[[int], nn.Module]] = {

@@ -1,5 +1,6 @@
 """Tokens the model is sure of, and the others, each pooled per label."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,21 @@ class Pools(NamedTuple):
     low_confidence: Tensor
 
 
+@dataclass(frozen=True)
+class CountedPools:
+    """Pools and how many tokens are in them.
+
+    Attributes:
+        pools: means of both groups.
+        high_count: (B, K) tokens in the first group.
+        token_count: (B, 1) real tokens.
+    """
+
+    pools: Pools
+    high_count: Tensor
+    token_count: Tensor
+
+
 def is_high(confidence: Tensor, token_mask: Tensor, threshold: float | Tensor) -> Tensor:
     """Which real tokens are at or above the threshold: (B, N, K) bool."""
     return (confidence >= threshold) & token_mask.unsqueeze(-1)
@@ -29,9 +45,6 @@ def is_high(confidence: Tensor, token_mask: Tensor, threshold: float | Tensor) -
 
 def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, threshold: float | Tensor) -> Pools:
     """Pool each stay's tokens by label and by confidence.
-
-    Both groups cost one batched matrix product: the low sums are the total minus the high sums, and nothing
-    of size B x N x K x D exists.
 
     Args:
         tokens: (B, N, D).
@@ -47,27 +60,52 @@ def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, t
 
     Source: MedPatch, confidence-guided patching. Deviates: padding is in no group.
     """
+    return count_and_pool(tokens, confidence, token_mask, threshold).pools
+
+
+def count_and_pool(tokens: Tensor, confidence: Tensor, token_mask: Tensor, threshold: float | Tensor) -> CountedPools:
+    """Pools together with the sizes of their groups; arguments and errors as in `pool_by_confidence`.
+
+    One batched matrix product reads the tokens once: K rows of weights sum the high tokens of each label, one
+    more row sums all real tokens, and the low sums are the difference. Nothing of size B x N x K x D exists, and
+    the tokens are not copied. Sums are in float32 at least, also under autocast, as a difference of rounded sums
+    would not do.
+    """
     if tokens.shape[:2] != confidence.shape[:2] or tokens.shape[:2] != token_mask.shape:
         raise ValueError(
             f"pool_by_confidence: tokens {tuple(tokens.shape)}, confidence {tuple(confidence.shape)} and "
             f"token_mask {tuple(token_mask.shape)} must agree on (B, N)"
         )
+    dtype = torch.promote_types(torch.promote_types(tokens.dtype, confidence.dtype), torch.float32)
     real = token_mask.unsqueeze(-1)
-    tokens = tokens.masked_fill(~real, 0.0)
-    confidence = confidence.masked_fill(~real, 0.0)
-    high_mask = is_high(confidence, token_mask, threshold)  # (B, N, K)
-    high_count = high_mask.sum(dim=1)  # (B, K)
-    low_count = token_mask.sum(dim=1, keepdim=True) - high_count
-    high_sum = high_mask.to(tokens.dtype).transpose(1, 2) @ tokens  # (B, K, D)
-    low_sum = tokens.sum(dim=1, keepdim=True) - high_sum
-    high_score = (confidence * high_mask).sum(dim=1)
+    confidence = confidence.to(dtype).masked_fill(~real, 0.0)
+    weight = torch.cat([is_high(confidence, token_mask, threshold), real], dim=-1).to(dtype)  # (B, N, K + 1)
+    count = weight.sum(dim=1)  # (B, K + 1), exact: whole numbers
+    high_count, token_count = count[:, :-1], count[:, -1:]
+    total = _weighted_sums(weight, tokens.to(dtype), real)  # (B, K + 1, D)
+    high_sum, low_sum = total[:, :-1], total[:, -1:] - total[:, :-1]
+    high_score = (confidence * weight[..., :-1]).sum(dim=1)
     low_score = confidence.sum(dim=1) - high_score
-    return Pools(
-        high=_mean(high_sum, high_count.unsqueeze(-1)),
-        low=_mean(low_sum, low_count.unsqueeze(-1)),
-        high_confidence=_mean(high_score, high_count),
-        low_confidence=_mean(low_score, low_count),
+    low_count = token_count - high_count
+    return CountedPools(
+        Pools(
+            high=_mean(high_sum, high_count.unsqueeze(-1)),
+            low=_mean(low_sum, low_count.unsqueeze(-1)),
+            high_confidence=_mean(high_score, high_count),
+            low_confidence=_mean(low_score, low_count),
+        ),
+        high_count=high_count,
+        token_count=token_count,
     )
+
+
+def _weighted_sums(weight: Tensor, tokens: Tensor, real: Tensor) -> Tensor:
+    """(B, N, W), (B, N, D), (B, N, 1) -> (B, W, D)."""
+    with torch.autocast(tokens.device.type, enabled=False):
+        total = weight.transpose(1, 2) @ tokens
+        if not bool(total.isfinite().all()):  # a weight of zero does not silence a NaN or an infinity in padding
+            total = weight.transpose(1, 2) @ tokens.masked_fill(~real, 0.0)
+    return total
 
 
 def _mean(total: Tensor, count: Tensor) -> Tensor:

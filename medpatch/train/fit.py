@@ -1,94 +1,24 @@
-"""The one training loop: epochs, early stopping, best weights kept."""
+"""The one training loop: epochs, early stopping, best weights kept, going on after a kill."""
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+import time
+from collections.abc import Callable, Iterable
 
 import torch
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from medpatch.config.error import ConfigError
+from medpatch.config.train import TrainConfig
 from medpatch.train.auroc import macro_auroc
 from medpatch.train.freeze import set_training
+from medpatch.train.record import EpochRecord, FitResult, FitSettings, LogMetric, Progress, Select, Step
+from medpatch.train.session import Session, open_session
+from medpatch.train.state import FitState, StateFile, put_back, snapshot
+from medpatch.train.update import Updater
 
 logger = logging.getLogger(__name__)
-
-LogMetric = Callable[[str, float, int], None]
-Progress = Callable[[int, int], None]
-
-
-class Select(StrEnum):
-    """What makes an epoch the best."""
-
-    AUROC = "auroc"
-    LOSS = "loss"
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    """What a step function makes of one batch.
-
-    Attributes:
-        loss: scalar.
-        count: what the loss is a mean over: stays or tokens.
-        logits: (B, K) for the AUROC, or None.
-        label: (B, K), or None.
-    """
-
-    loss: Tensor
-    count: int
-    logits: Tensor | None = None
-    label: Tensor | None = None
-
-
-Step = Callable[[Tensor, bool], StepOutput]
-"""From indices (B,) of stays, and whether this is training, to loss and logits."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How long and how fast.
-
-    Attributes:
-        epochs: most of them.
-        patience_epochs: epochs without improvement before stopping.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        gradient_clip_norm: longest gradient.
-        select: what makes an epoch the best; falls back to the loss where no label has both classes.
-    """
-
-    epochs: int
-    patience_epochs: int
-    learning_rate: float
-    weight_decay: float
-    gradient_clip_norm: float
-    select: Select = Select.AUROC
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One epoch; what the training-curve picture shows. nan where there was nothing to measure on."""
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_auroc: float
-    learning_rate: float
-
-    def to_json(self) -> dict[str, float | None]:
-        """Plain values, None for nan."""
-        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How training went; the network holds the weights of `best`."""
-
-    best: EpochRecord
-    history: tuple[EpochRecord, ...]
 
 
 def fit(
@@ -102,95 +32,122 @@ def fit(
     name: str,
     log_metric: LogMetric,
     progress: Progress | None = None,
+    session: Session | None = None,
 ) -> FitResult:
     """Train what is not frozen and leave the best epoch's weights in place.
+
+    With several processes each computes a part of every batch; the gradients are added up, so the result is
+    that of one process up to the rounding of a sum in another order (and up to dropout, which each process
+    draws for itself).
 
     Args:
         network: its parameters with `requires_grad` are trained.
         step: loss of a batch of train stays.
-        train_batches: from the epoch to index tensors.
+        train_batches: from the epoch to index tensors; the same ones whenever it is asked.
         val_batches: index tensors into the selection stays; may be empty, then the train loss decides.
         val_step: loss and logits of a batch of selection stays.
         settings: how long and how fast.
         name: of the stage, for messages.
         log_metric: called with (name, value, epoch).
         progress: called with (epochs done, epochs at most).
+        session: device, processes, precision, and the file to go on from; None is the CPU and no file.
 
     Raises:
         ConfigError: the loss became nan or infinite.
     """
+    session = session or open_session(TrainConfig(device="cpu"))
     weights = [w for w in network.parameters() if w.requires_grad]
+    if session.processes > 1:
+        with torch.no_grad():
+            for weight in weights:
+                weight.copy_(broadcast(weight.data))
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=max(1, settings.patience_epochs // 2)
     )
-    history: list[EpochRecord] = []
-    best, kept, skipped = None, None, 0
-    for epoch in range(settings.epochs):
+    file = StateFile(session, network, optimizer, schedule)
+    state = file.load()
+    if state.epoch or state.batches:
+        logger.info("%s goes on at epoch %d, batch %d", name, state.epoch, state.batches)
+    for record in state.history:
+        _log(record, log_metric, session)
+    updater = Updater(session, optimizer, settings.gradient_clip_norm)
+    while state.epoch < settings.epochs and not _is_over(state, settings):
         set_training(network, is_training=True)
-        losses = _train_epoch(optimizer, step, train_batches(epoch), settings.gradient_clip_norm)
-        train_loss = _finite_mean(losses, f"{name}, epoch {epoch}", settings.learning_rate)
+        try:
+            _train_epoch(state, updater, step, train_batches(state.epoch), file=file, where=name)
+        except ConfigError:
+            file.remove()  # it would only come to the same end
+            raise
         set_training(network, is_training=False)
-        val_loss, val_auroc, skipped = _validate(val_step, val_batches())
-        record = EpochRecord(epoch, train_loss, val_loss, val_auroc, optimizer.param_groups[0]["lr"])
-        history.append(record)
-        _log(record, log_metric)
+        train_loss = state.loss / max(state.count, 1)
+        val_loss, val_auroc, state.skipped = _validate(val_step, val_batches(), session)
+        record = EpochRecord(state.epoch, train_loss, val_loss, val_auroc, optimizer.param_groups[0]["lr"])
+        state.history.append(record)
+        _log(record, log_metric, session)
         schedule.step(train_loss if math.isnan(val_loss) else val_loss)
-        if best is None or _merit(record, settings.select) > _merit(best, settings.select):
-            best, kept = record, [w.detach().clone() for w in weights]
-        if progress:
-            progress(epoch + 1, settings.epochs)
-        if epoch - best.epoch >= settings.patience_epochs:
-            break
-    with torch.no_grad():
-        for weight, value in zip(weights, kept, strict=True):
-            weight.copy_(value)
+        if state.best is None or _merit(record, settings.select) > _merit(state.best, settings.select):
+            state.best, state.kept = record, snapshot(network)
+        state.epoch, state.batches, state.loss, state.count = state.epoch + 1, 0, 0.0, 0
+        file.save(state)
+        if progress and session.is_main:
+            progress(state.epoch, settings.epochs)
+    put_back(network, state.kept)
     set_training(network, is_training=False)
-    if skipped and settings.select is Select.AUROC:
-        logger.warning("%s: %d labels have one class among the selection stays and no AUROC", name, skipped)
-    return FitResult(best, tuple(history))
+    if state.skipped and settings.select is Select.AUROC:
+        logger.warning("%s: %d labels have one class among the selection stays and no AUROC", name, state.skipped)
+    return FitResult(state.best, tuple(state.history))
 
 
 def _train_epoch(
-    optimizer: torch.optim.Optimizer, step: Step, batches: Iterable[Tensor], clip_norm: float
-) -> Iterator[tuple[float, int]]:
-    """One pass; loss and count of each batch, before it moves the weights."""
-    weights = optimizer.param_groups[0]["params"]
-    for index in batches:
-        out = step(index, True)
-        yield float(out.loss.detach()), out.count
-        optimizer.zero_grad(set_to_none=True)
-        out.loss.backward()
-        nn.utils.clip_grad_norm_(weights, clip_norm)
-        optimizer.step()
-
-
-def _finite_mean(losses: Iterable[tuple[float, int]], where: str, learning_rate: float) -> float:
-    total, count = 0.0, 0
-    for loss, share in losses:
-        if not math.isfinite(loss):
+    state: FitState, updater: Updater, step: Step, batches: Iterable[Tensor], *, file: StateFile, where: str
+) -> None:
+    """The rest of one pass over the train stays; adds up what the batches lost before they moved the weights."""
+    session, saved = updater.session, time.monotonic()
+    for position, index in enumerate(batches):
+        if position < state.batches:
+            continue
+        is_late = time.monotonic() - saved >= session.every_seconds
+        done = updater.update(step, index, is_late=is_late)
+        if not math.isfinite(done.loss):
+            rate = updater.optimizer.param_groups[0]["lr"]
             raise ConfigError(
-                f"{where}: the loss became {loss}; lower train.learning_rate ({learning_rate}), or look for values "
-                "that are not finite in the tensors"
+                f"{where}, epoch {state.epoch}: the loss became {done.loss}; lower train.learning_rate ({rate}), or "
+                "look for values that are not finite in the tensors"
             )
-        total, count = total + loss * share, count + share
-    return total / max(count, 1)
+        state.batches, state.loss, state.count = position + 1, state.loss + done.loss, state.count + done.count
+        if done.is_late:  # the main process's clock decides for all
+            file.save(state)
+            saved = time.monotonic()
 
 
 @torch.no_grad()
-def _validate(step: Step, batches: Iterable[Tensor]) -> tuple[float, float, int]:
+def _validate(step: Step, batches: Iterable[Tensor], session: Session) -> tuple[float, float, int]:
     """Mean loss, macro AUROC and number of labels without one; nan where there is nothing."""
-    total, count, logits, label = 0.0, 0, [], []
-    for index in batches:
-        out = step(index, False)
-        total, count = total + float(out.loss.detach()) * out.count, count + out.count
-        if out.logits is not None:
-            logits.append(out.logits.cpu())
-            label.append(out.label.cpu())
+    rows = []
+    for number, index in enumerate(batches):
+        if number % session.processes != session.rank:
+            continue
+        with session.accelerator.autocast():
+            out = step(index, False)
+        has_logits = out.logits is not None
+        judged = (out.logits.float().cpu(), out.label.cpu()) if has_logits else None
+        rows.append((number, float(out.loss.detach()) * out.count, out.count, judged))
+    rows = sorted(session.gather(rows), key=lambda row: row[0])
+    total, count = 0.0, 0
+    for _, loss, stays, _ in rows:
+        total, count = total + loss, count + stays
     if not count:
         return math.nan, math.nan, 0
-    auroc, skipped = macro_auroc(torch.cat(logits), torch.cat(label)) if logits else (math.nan, 0)
+    judged = [row[3] for row in rows if row[3] is not None]
+    if not judged:
+        return total / count, math.nan, 0
+    auroc, skipped = macro_auroc(torch.cat([j[0] for j in judged]), torch.cat([j[1] for j in judged]))
     return total / count, auroc, skipped
+
+
+def _is_over(state: FitState, settings: FitSettings) -> bool:
+    return state.best is not None and state.history[-1].epoch - state.best.epoch >= settings.patience_epochs
 
 
 def _merit(record: EpochRecord, select: Select) -> tuple[float, float]:
@@ -201,7 +158,9 @@ def _merit(record: EpochRecord, select: Select) -> tuple[float, float]:
     return record.val_auroc, -loss
 
 
-def _log(record: EpochRecord, log_metric: LogMetric) -> None:
+def _log(record: EpochRecord, log_metric: LogMetric, session: Session) -> None:
+    if not session.is_main:
+        return
     for name, value in (
         ("train/loss", record.train_loss),
         ("val/loss", record.val_loss),

@@ -1,7 +1,7 @@
 """What a stage leaves beside its weights: how training went, or why there was none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +11,8 @@ from medpatch.config.code import STAGE_CODE
 from medpatch.config.error import CheckpointError
 from medpatch.config.name import Modality, Stage
 from medpatch.contract.artifact import writing
-from medpatch.train.fit import FitResult
+from medpatch.train.record import FitResult
+from medpatch.train.session import Session, state_file
 
 RESULT = "result.json"
 HISTORY = "history.json"
@@ -42,19 +43,40 @@ class StageResult:
     best: dict[str, float | None] = field(default_factory=dict)
 
 
-@contextmanager
-def finishing(out_dir: Path, result: StageResult, fitted: FitResult | None, *, inputs: str) -> Iterator[Path]:
-    """The folder of a stage, whole or absent, with its result and history; the block adds the weights."""
-    with writing(out_dir, inputs=inputs, packages=STAGE_CODE) as aside:
-        text = asdict(result) | {"best": fitted.best.to_json() if fitted else {}}
-        (aside / RESULT).write_text(json.dumps(text, indent=1))
-        if fitted:
-            (aside / HISTORY).write_text(json.dumps([r.to_json() for r in fitted.history], indent=1))
-        yield aside
+def finish(
+    out_dir: Path,
+    result: StageResult,
+    fitted: FitResult | None,
+    *,
+    inputs: str,
+    session: Session,
+    save: Callable[[Path], None] | None = None,
+) -> StageResult:
+    """Write the folder of a stage, whole or absent, and forget the state it could have gone on from.
+
+    Args:
+        out_dir: the folder.
+        result: what the stage says about itself; its `best` is filled in.
+        fitted: how training went.
+        inputs: digest of what the stage depends on.
+        session: of several processes only the main one writes, the others wait.
+        save: adds the weights.
+    """
+    if session.is_main:
+        with writing(out_dir, inputs=inputs, packages=STAGE_CODE) as aside:
+            text = asdict(result) | {"best": fitted.best.to_json() if fitted else {}}
+            (aside / RESULT).write_text(json.dumps(text, indent=1))
+            if fitted:
+                (aside / HISTORY).write_text(json.dumps([r.to_json() for r in fitted.history], indent=1))
+            if save:
+                save(aside)
+        state_file(out_dir).unlink(missing_ok=True)
+    session.accelerator.wait_for_everyone()
+    return read_result(out_dir)
 
 
 def read_result(folder: Path) -> StageResult:
-    """What `finishing` wrote.
+    """What `finish` wrote.
 
     Raises:
         CheckpointError: absent or unreadable.

@@ -1,6 +1,7 @@
 """Stage 2: each token of a frozen encoder predicts the label; then temperature and threshold."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -8,24 +9,30 @@ from torch import Tensor
 
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.contract.confidence import ConfidenceReport, write_confidence
+from medpatch.feature.batching import shuffled
+from medpatch.feature.opening import input_spec, open_index
+from medpatch.feature.ragged import Ragged
+from medpatch.feature.seed import derive_seed, deterministic
+from medpatch.feature.split import FeatureFolder, open_features
 from medpatch.model.build import build_scorer
-from medpatch.model.checkpoint import load_unimodal, save_scorer
+from medpatch.model.checkpoint import save_scorer
 from medpatch.model.confidence import TokenScorer
-from medpatch.train.batching import shuffled
-from medpatch.train.cache import Ragged, collect_inputs, collect_tokens
 from medpatch.train.calibrate import fit_temperature, fit_threshold
-from medpatch.train.fit import LogMetric, Progress, Select, fit
-from medpatch.train.freeze import freeze
-from medpatch.train.opening import choose_device, input_spec, open_split
-from medpatch.train.result import StageResult, finishing, read_result, scratch
-from medpatch.train.seed import derive_seed, deterministic
+from medpatch.train.fit import fit
+from medpatch.train.record import LogMetric, Progress, Select
+from medpatch.train.result import StageResult, finish
+from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts
-from medpatch.train.step import confidence_step, encode_step
+from medpatch.train.step import confidence_step
+from medpatch.train.threshold import choose_threshold, fit_position_temperature
+from medpatch.train.token_report import report_tokens
 
 logger = logging.getLogger(__name__)
 
 MOST_TOKENS_READ = 200_000
 """Enough for a temperature and a quantile per label."""
+STAYS_AT_ONCE = 64
 
 
 def run_confidence(
@@ -34,85 +41,118 @@ def run_confidence(
     modality: Modality,
     out_dir: Path,
     *,
-    unimodal_dir: Path,
+    feature_dir: Path,
     inputs: str,
     log_metric: LogMetric,
     progress: Progress | None = None,
 ) -> StageResult:
     """Train one modality's token scorer, calibrate it, and write it to `out_dir`.
 
-    The predictor is chosen by its loss on the selection half of val. Its temperature, one per label, is fitted
-    on the tokens of the other half. The threshold is the score that `fusion.high_share` of the train tokens
-    reach, or `fusion.threshold`.
+    The predictor is chosen by its loss on the selection half of val. Its temperature, one per label and, if asked
+    for, position, is fitted on the tokens of the other half. The threshold is the score that `fusion.high_share`
+    of the train tokens reach, or a share chosen per label on the selection half, or `fusion.threshold`.
 
     Args:
         config: the run.
         tensor_dir: shards.
         modality: which one.
         out_dir: folder to make.
-        unimodal_dir: the modality's stage-1 folder.
+        feature_dir: what the modality's frozen encoder left.
         inputs: digest of what the result depends on.
         log_metric: called with (name, value, epoch).
         progress: called with (epochs done, epochs at most).
 
     Raises:
-        CheckpointError: the stage-1 folder is absent, broken or of other tensors.
+        CheckpointError: the features are absent, not whole or of other tensors.
         ConfigError: the loss became nan.
 
-    Source: MedPatch, stages 2 and 2b. Deviates: encoders run once; with more tokens than
-    `train.confidence_tokens` whole stays are sampled, as a linear map does not need them all.
+    Source: MedPatch, stages 2 and 2b. Deviates: the encoder is not run, its tokens were kept; with more tokens
+    than `train.confidence_tokens` whole stays are sampled, as a linear map does not need them all.
     """
     spec, data = input_spec(tensor_dir)
     name, settings = f"confidence {modality}", config.train
-    device = choose_device(settings.device)
     seed = derive_seed(settings.seed, Stage.CONFIDENCE, modality)
-    network = load_unimodal(unimodal_dir, device=device, data=data)
-    freeze(network)
-    with scratch(out_dir) as folder, deterministic(seed):
-        tokens = {}
-        for split in (Split.TRAIN, Split.VAL):
-            part = collect_inputs(
-                open_split(tensor_dir, split, (modality,), required=(modality,)),
-                modality,
-                folder / f"{split}-input",
-                chunk_tokens=spec.note_chunk_tokens,
-            )
-            tokens[split] = collect_tokens(
-                part,
-                encode_step(network, part, device=device),
-                folder / f"{split}-token",
-                order=shuffled(part.length, batch_size=settings.batch_size, seed=seed),
-                at_most=settings.confidence_tokens,
-            )
-        train, val = tokens[Split.TRAIN], tokens[Split.VAL]
+    features = open_features(feature_dir, modality, data=data)
+    session = open_session(settings, out_dir, inputs=inputs)
+    with deterministic(seed):
+        train, val = (
+            _read(tensor_dir, split, features, at_most=settings.confidence_tokens) for split in (Split.TRAIN, Split.VAL)
+        )
         selection, held_out = val_parts(val.subject_id, config)
-        scorer = build_scorer(config.model, spec, modality=modality, width=network.encoder.width).to(device)
+        scorer = build_scorer(config.model, spec, modality=modality, width=features.width).to(session.device)
         fitted = fit(
             scorer,
-            confidence_step(scorer, train, device=device),
+            confidence_step(scorer, train.tokens, train.label, device=session.device),
             train_batches=lambda epoch: shuffled(
-                torch.ones(len(train)), batch_size=settings.batch_size, seed=derive_seed(seed, epoch)
+                torch.ones(len(train.label)), batch_size=settings.batch_size, seed=derive_seed(seed, epoch)
             ),
-            val_step=confidence_step(scorer, val, device=device),
+            val_step=confidence_step(scorer, val.tokens, val.label, device=session.device),
             val_batches=lambda: selection.split(settings.batch_size) if len(selection) else (),
-            settings=fit_settings(config, settings.confidence_epochs, Select.LOSS),
+            settings=fit_settings(config, "confidence", settings.confidence_epochs, Select.LOSS),
             name=name,
             log_metric=log_metric,
             progress=progress,
+            session=session,
         )
-        calibrate(scorer, train, val, held_out=held_out, config=config, name=name, device=device)
-        result = StageResult(Stage.CONFIDENCE, name, modality, False, "", len(train), len(selection))
-        with finishing(out_dir, result, fitted, inputs=inputs) as aside:
+        calibrate(
+            scorer,
+            train,
+            val,
+            selection=selection,
+            held_out=held_out,
+            config=config,
+            name=name,
+            device=session.device,
+        )
+        tokens = _held_out_report(scorer, val, held_out, modality=modality, names=spec.label_names)
+        result = StageResult(Stage.CONFIDENCE, name, modality, False, "", len(train.label), len(selection))
+
+        def save(aside: Path) -> None:
             save_scorer(aside, scorer.cpu(), modality=modality, model=config.model, spec=spec, data=data)
-    return read_result(out_dir)
+            if tokens is not None:
+                write_confidence(aside, tokens)
+
+        return finish(
+            out_dir,
+            result,
+            fitted,
+            inputs=inputs,
+            session=session,
+            save=save,
+        )
+
+
+@dataclass(frozen=True)
+class TokenPart:
+    """Tokens of n stays of a split.
+
+    Attributes:
+        tokens: of the n stays.
+        label: (n, K) float.
+        subject_id: (n,) int64.
+    """
+
+    tokens: Ragged
+    label: Tensor
+    subject_id: Tensor
+
+
+def _read(tensor_dir: Path, split: Split, features: FeatureFolder, *, at_most: int) -> TokenPart:
+    """The first stays, in their random order, up to the one that reaches this number of tokens."""
+    cached = features.split(split)
+    stays = min(len(cached.tokens), int(torch.searchsorted(cached.tokens.start, at_most)))
+    index = open_index(tensor_dir, split, (features.modality,))
+    place = index.place(cached.stay_id[:stays])
+    return TokenPart(cached.tokens.first(stays), index.label[place], index.subject_id[place])
 
 
 @torch.no_grad()
 def calibrate(
     scorer: TokenScorer,
-    train: Ragged,
-    val: Ragged,
+    train: TokenPart,
+    val: TokenPart,
     *,
+    selection: Tensor,
     held_out: Tensor,
     config: PipelineConfig,
     name: str,
@@ -124,27 +164,87 @@ def calibrate(
         scorer: with its trained predictor.
         train: tokens that the threshold is a quantile of.
         val: tokens of all val stays.
+        selection: indices of the val stays that choose the share of high tokens, where it is chosen.
         held_out: indices of the val stays that fix the temperature; none leaves it at 1.
         config: the run.
         name: of the stage, for messages.
         device: where the scorer is.
     """
+    fusion = config.model.fusion
     if len(held_out):
-        scorer.temperature.copy_(fit_temperature(*_token_logits(scorer, val, held_out, device)))
+        held = _token_logits(scorer, val, held_out, device)
+        scorer.temperature.copy_(
+            fit_position_temperature(
+                held.logits, held.label, position=held.position, count=fusion.temperature_positions
+            )
+            if fusion.temperature_positions
+            else fit_temperature(held.logits, held.label)
+        )
     else:
         logger.warning("%s: too few val stays to keep some for calibration; temperatures stay 1", name)
-    if config.model.fusion.high_share is not None:
-        logits, _ = _token_logits(scorer, train, torch.arange(len(train)), device)
-        score = scorer.score_logits(logits.unsqueeze(0)).squeeze(0)
-        scorer.threshold.copy_(fit_threshold(score, config.model.fusion.high_share))
+    if fusion.high_share is None:
+        return
+    learned = _token_logits(scorer, train, torch.arange(len(train.label)), device)
+    if not fusion.is_share_chosen or not len(selection):
+        scorer.threshold.copy_(fit_threshold(learned.score(scorer), fusion.high_share))
+        return
+    chosen = _token_logits(scorer, val, selection, device)
+    scorer.threshold.copy_(
+        choose_threshold(
+            learned.score(scorer),
+            val_score=chosen.score(scorer),
+            val_logits=chosen.logits,
+            owner=chosen.owner,
+            label=val.label[selection].to(device),
+            default_share=fusion.high_share,
+        )
+    )
 
 
-def _token_logits(scorer: TokenScorer, tokens: Ragged, stays: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Logits and labels (R, K) of the tokens of these stays, evenly thinned to `MOST_TOKENS_READ`."""
-    every = max(1, -(-int(tokens.length[stays].sum()) // MOST_TOKENS_READ))
-    logits, label = [], []
-    for index in stays.split(64):
-        row, owner = tokens.flat(index)
-        logits.append(scorer.predictor(row[::every].to(device)))
-        label.append(tokens.label[index][owner[::every]].to(device))
-    return torch.cat(logits), torch.cat(label)
+@torch.no_grad()
+def _held_out_report(
+    scorer: TokenScorer, val: TokenPart, held_out: Tensor, *, modality: Modality, names: tuple[str, ...]
+) -> ConfidenceReport | None:
+    """Of the val stays that chose no epoch; None where none was kept."""
+    if not len(held_out):
+        return None
+    held = _token_logits(scorer, val, held_out, scorer.threshold.device)
+    return report_tokens(scorer, held, modality=modality, stays=len(held_out), label_names=names)
+
+
+@dataclass(frozen=True)
+class TokenLogits:
+    """What a scorer's predictor says of R tokens.
+
+    Attributes:
+        logits: (R, K), before the temperature.
+        label: (R, K) of the token's stay.
+        owner: (R,) int64 place of the token's stay among those asked for.
+        position: (R,) int64 place of the token in its stay.
+    """
+
+    logits: Tensor
+    label: Tensor
+    owner: Tensor
+    position: Tensor
+
+    def score(self, scorer: TokenScorer) -> Tensor:
+        """(R, K), with the temperature that the scorer has now."""
+        return scorer.score_logits(self.logits.unsqueeze(0), self.position.unsqueeze(0)).squeeze(0)
+
+
+def _token_logits(scorer: TokenScorer, part: TokenPart, stays: Tensor, device: torch.device) -> TokenLogits:
+    """Of the tokens of these stays, evenly thinned to `MOST_TOKENS_READ`."""
+    every = max(1, -(-int(part.tokens.length[stays].sum()) // MOST_TOKENS_READ))
+    logits, owners, positions = [], [], []
+    for first, index in zip(range(0, len(stays), STAYS_AT_ONCE), stays.split(STAYS_AT_ONCE), strict=True):
+        row, owner = part.tokens.flat(index)
+        length = part.tokens.length[index]
+        position = torch.arange(len(owner)) - (length.cumsum(0) - length)[owner]
+        logits.append(scorer.predictor(row[::every].to(device).float()))
+        owners.append(first + owner[::every])
+        positions.append(position[::every])
+    owner = torch.cat(owners)
+    return TokenLogits(
+        torch.cat(logits), part.label[stays][owner].to(device), owner.to(device), torch.cat(positions).to(device)
+    )

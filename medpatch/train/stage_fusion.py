@@ -1,25 +1,36 @@
-"""Stage 3: everything after the frozen encoders learns to fuse, on all stays."""
+"""Stage 3: what comes after the encoders learns to fuse, on all stays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Modality, Split, Stage
+from medpatch.config.part import is_frozen
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.model.build import build_early, build_medpatch
+from medpatch.feature.batching import shuffled
+from medpatch.feature.dirs import StageDirs
+from medpatch.feature.encode import raw_inputs
+from medpatch.feature.opening import SplitIndex, input_spec, open_index
+from medpatch.feature.seed import derive_seed, deterministic
+from medpatch.feature.split import open_features
+from medpatch.feature.store import InputStore, open_feature_store, open_input_store
+from medpatch.model.build import build_medpatch
 from medpatch.model.checkpoint import load_scorer, load_unimodal, save
+from medpatch.model.feature import Features
+from medpatch.model.spec import InputSpec
 from medpatch.model.unimodal import Unimodal
-from medpatch.train.batching import shuffled
-from medpatch.train.cache import collect_features
-from medpatch.train.fit import LogMetric, Progress, Select, fit
+from medpatch.train.fit import fit
 from medpatch.train.freeze import freeze
-from medpatch.train.opening import choose_device, input_spec, open_split
-from medpatch.train.result import StageResult, finishing, read_result, scratch
-from medpatch.train.seed import derive_seed, deterministic
+from medpatch.train.loss import HeadLoss
+from medpatch.train.record import LogMetric, Progress, Select
+from medpatch.train.result import StageResult, finish
+from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts
-from medpatch.train.step import early_step, fusion_step
+from medpatch.train.step import fusion_step
 
 
 def run_fusion(
@@ -27,20 +38,20 @@ def run_fusion(
     tensor_dir: Path,
     out_dir: Path,
     *,
-    unimodal_dirs: Mapping[Modality, Path],
-    confidence_dirs: Mapping[Modality, Path],
+    earlier: StageDirs,
     inputs: str,
     log_metric: LogMetric,
     progress: Progress | None = None,
 ) -> StageResult:
     """Train the fusion part of MedPatch and write the whole network to `out_dir`.
 
+    With `train.fine_tune` the encoders that are not frozen for good move along; the scorers stay as they are.
+
     Args:
         config: the run.
         tensor_dir: shards.
         out_dir: folder to make.
-        unimodal_dirs: stage-1 folder of each modality that was not dropped.
-        confidence_dirs: stage-2 folder of the same ones.
+        earlier: folders of the earlier stages.
         inputs: digest of what the result depends on.
         log_metric: called with (name, value, epoch).
         progress: called with (epochs done, epochs at most).
@@ -52,95 +63,105 @@ def run_fusion(
     Source: MedPatch, stage 3. Deviates: features of the frozen part are computed once, in eval mode.
     """
     spec, data = input_spec(tensor_dir)
-    settings, device = config.train, choose_device(config.train.device)
-    unimodal = _load_unimodal(unimodal_dirs, device, data)
+    settings, session = config.train, open_session(config.train, out_dir, inputs=inputs)
+    unimodal = load_all(earlier, session.device, data)
     scorer = {
-        m: load_scorer(confidence_dirs[m], width=u.encoder.width, device=device, data=data) for m, u in unimodal.items()
+        m: load_scorer(earlier.confidence[m], width=u.encoder.width, device=session.device, data=data)
+        for m, u in unimodal.items()
     }
+    moving = tuple(m for m in unimodal if settings.fine_tune and not is_frozen(config, m))
     seed = derive_seed(settings.seed, Stage.FUSION)
-    with scratch(out_dir) as folder, deterministic(seed):
-        network = build_medpatch(config.model, spec, unimodal=unimodal, scorer=scorer).to(device).eval()
-        freeze(network.extractor)
-        for branch in network.fusion.branch.values():
-            freeze(branch.unimodal_projection)
-        train, val = (
-            collect_features(
-                open_split(tensor_dir, split, tuple(unimodal)),
-                lambda batch: network.extract(batch.to(device)),
-                folder / split,
-            )
-            for split in (Split.TRAIN, Split.VAL)
-        )
-        selection, _ = val_parts(val.subject_id, config)
+    with ExitStack() as stack, deterministic(seed):
+        network = build_medpatch(config.model, spec, unimodal=unimodal, scorer=scorer).to(session.device).eval()
+        for name, branch in network.fusion.branch.items():
+            if name not in moving:
+                freeze(network.extractor.encoder[name])
+                freeze(branch.unimodal_projection)
+        freeze(network.extractor.scorer)
+        head_loss = HeadLoss(settings.loss_weighting, uses_joint=network.fusion.high_joint is not None)
+        trained = nn.ModuleDict({"fusion": network.fusion, "loss": head_loss.to(session.device)})
+        if moving:
+            trained["encoder"] = network.extractor.encoder
+        index = {s: open_index(tensor_dir, s, tuple(unimodal)) for s in (Split.TRAIN, Split.VAL)}
+        still = tuple(m for m in unimodal if m not in moving)
+        train, val = (_Views(index[s], s, earlier, modalities=still, data=data) for s in index)
+        raw = {s: open_raw(tensor_dir, index[s], s, moving, spec=spec, beside=out_dir, stack=stack) for s in index}
+        selection, _ = val_parts(index[Split.VAL].subject_id, config)
+
+        def train_batches(epoch: int) -> Iterator[Tensor]:
+            train.turn(epoch)
+            same_length = torch.ones(len(index[Split.TRAIN]))
+            return shuffled(same_length, batch_size=settings.batch_size, seed=derive_seed(seed, epoch))
+
         fitted = fit(
-            network.fusion,
-            fusion_step(network, train, device=device),
-            train_batches=lambda epoch: shuffled(
-                torch.ones(len(train)), batch_size=settings.batch_size, seed=derive_seed(seed, epoch)
-            ),
-            val_step=fusion_step(network, val, device=device),
+            trained,
+            fusion_step(network, head_loss, train, raw=raw[Split.TRAIN], device=session.device),
+            train_batches=train_batches,
+            val_step=fusion_step(network, head_loss, val, raw=raw[Split.VAL], device=session.device),
             val_batches=lambda: selection.split(settings.batch_size) if len(selection) else (),
-            settings=fit_settings(config, settings.fusion_epochs, Select.AUROC),
+            settings=fit_settings(config, "fusion", settings.fusion_epochs, Select.AUROC),
             name="fusion",
             log_metric=log_metric,
             progress=progress,
+            session=session,
         )
-        result = StageResult(Stage.FUSION, "fusion", None, False, "", len(train), len(selection))
-        with finishing(out_dir, result, fitted, inputs=inputs) as aside:
-            save(aside, network.cpu(), kind="medpatch", model=config.model, spec=spec, data=data)
-    return read_result(out_dir)
-
-
-def run_early(
-    config: PipelineConfig,
-    tensor_dir: Path,
-    out_dir: Path,
-    *,
-    unimodal_dirs: Mapping[Modality, Path],
-    inputs: str,
-    log_metric: LogMetric,
-    progress: Progress | None = None,
-) -> StageResult:
-    """Train the early-fusion rival on the same stage-1 models; arguments and errors as in `run_fusion`."""
-    spec, data = input_spec(tensor_dir)
-    settings, device = config.train, choose_device(config.train.device)
-    unimodal = _load_unimodal(unimodal_dirs, device, data)
-    seed = derive_seed(settings.seed, "early")
-    with scratch(out_dir), deterministic(seed):
-        network = build_early(config.model, spec, unimodal=unimodal).to(device).eval()
-        freeze(network.unimodal)
-        parts = {}
-        for split in (Split.TRAIN, Split.VAL):
-            rows = []
-            with torch.no_grad():
-                for batch in open_split(tensor_dir, split, tuple(unimodal)):
-                    rows.append((*network.summarise(batch.to(device)), batch.label, batch.subject_id))
-            parts[split] = [torch.cat(column).cpu() for column in zip(*rows, strict=True)]
-        *train, _ = parts[Split.TRAIN]
-        *val, val_subject = parts[Split.VAL] or [*(part[:0] for part in train), torch.empty(0, dtype=torch.int64)]
-        selection, _ = val_parts(val_subject, config)
-        fitted = fit(
-            network,
-            early_step(network, *train, device=device),
-            train_batches=lambda epoch: shuffled(
-                torch.ones(len(train[-1])), batch_size=settings.batch_size, seed=derive_seed(seed, epoch)
-            ),
-            val_step=early_step(network, *val, device=device),
-            val_batches=lambda: selection.split(settings.batch_size) if len(selection) else (),
-            settings=fit_settings(config, settings.fusion_epochs, Select.AUROC),
-            name="early",
-            log_metric=log_metric,
-            progress=progress,
+        result = StageResult(Stage.FUSION, "fusion", None, False, "", len(index[Split.TRAIN]), len(selection))
+        return finish(
+            out_dir,
+            result,
+            fitted,
+            inputs=inputs,
+            session=session,
+            save=lambda aside: save(aside, network.cpu(), kind="medpatch", model=config.model, spec=spec, data=data),
         )
-        result = StageResult(Stage.FUSION, "early", None, False, "", len(train[-1]), len(selection))
-        with finishing(out_dir, result, fitted, inputs=inputs) as aside:
-            save(aside, network.cpu(), kind="early", model=config.model, spec=spec, data=data)
-    return read_result(out_dir)
 
 
-def _load_unimodal(folders: Mapping[Modality, Path], device: torch.device, data: str) -> dict[Modality, Unimodal]:
-    if not folders:
+def load_all(earlier: StageDirs, device: torch.device, data: str) -> dict[Modality, Unimodal]:
+    """The stage-1 models, in canonical order.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not earlier.unimodal:
         raise ConfigError(
             "fusion: no modality is left to fuse, each had too few train stays; use a larger cohort or other modalities"
         )
-    return {m: load_unimodal(folders[m], device=device, data=data) for m in Modality if m in folders}
+    return {m: load_unimodal(earlier.unimodal[m], device=device, data=data) for m in earlier.modalities}
+
+
+def open_raw(
+    tensor_dir: Path,
+    index: SplitIndex,
+    split: Split,
+    modalities: Sequence[Modality],
+    *,
+    spec: InputSpec,
+    beside: Path,
+    stack: ExitStack,
+) -> InputStore | None:
+    """Raw inputs of the modalities whose encoders move, until the stack closes; None where there are none."""
+    if not modalities:
+        return None
+    part = {m: stack.enter_context(raw_inputs(tensor_dir, split, m, spec=spec, beside=beside)) for m in modalities}
+    return open_input_store(index, part)
+
+
+class _Views:
+    """The pools of a split; where a modality has several views of the train split, epochs take turns."""
+
+    def __init__(
+        self, index: SplitIndex, split: Split, earlier: StageDirs, *, modalities: Sequence[Modality], data: str
+    ) -> None:
+        features = {m: open_features(earlier.feature[m], m, data=data) for m in modalities}
+        views = max([f.views for f in features.values()], default=1) if split is Split.TRAIN else 1
+        self.index = index
+        self._stores = [
+            open_feature_store(index, split, features=features, pool_dirs=earlier.pool, view=v) for v in range(views)
+        ]
+        self.turn(0)
+
+    def turn(self, epoch: int) -> None:
+        self._now = self._stores[epoch % len(self._stores)]
+
+    def take(self, index: Tensor, device: torch.device) -> Features:
+        return self._now.take(index, device)

@@ -84,7 +84,9 @@ def judge_event(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig, *, c
 
 def judge_cxr(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The chosen images."""
-    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], _windows(tables, config))
+    # where the whole stay is watched, images are taken up to outtime, whatever length of stay is recorded
+    windows = derive.stay_windows(tables["stay"], tables["stay_index"].head(0), config.cohort.window_hours)
+    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], windows)
     return _of_table("cxr_study", frame, parameter.cxr_parameters(config))
 
 

@@ -4,10 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from medpatch.config.error import ConfigError
-from medpatch.config.name import PHENOTYPES, Modality, Task, label_names
+from medpatch.config.name import PHENOTYPES, Modality, Rival, Task, label_names
 from medpatch.config.override import apply_overrides, parse_overrides
+from medpatch.config.part import confidence_part, encoder_part, feature_part, fusion_part, rival_part
 from medpatch.config.path import PathConfig, code_digest
 from medpatch.config.preset import PRESETS, preset
+from medpatch.config.train import RateConfig
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -113,3 +115,32 @@ def test_override_none_and_lists_can_be_typed() -> None:
     changed = apply_overrides(preset("tiny_phenotyping"), parse_overrides(pairs))
     assert changed.modality.modalities == (Modality.EHR, Modality.RR)
     assert changed.modality.note_max_chunks is None
+
+
+@pytest.mark.parametrize(("typed", "rivals"), [("early", ("early",)), ("early,mmtm", ("early", "mmtm")), ("none", ())])
+def test_a_list_may_be_typed_as_one_word_several_or_none(typed: str, rivals: tuple[str, ...]) -> None:
+    changed = apply_overrides(preset("tiny_phenotyping"), parse_overrides([f"evaluate.rivals={typed}"]))
+    assert changed.evaluate.rivals == rivals
+
+
+def test_a_fusion_option_names_no_other_encoder_and_a_unimodal_rate_does() -> None:
+    base = preset("tiny_phenotyping")
+    fusion = apply_overrides(base, {"model.fusion.fuser": "lstm", "train.rate.fusion": 0.1, "train.rate.mmtm": 0.1})
+    unimodal = apply_overrides(base, {"train.rate.unimodal": 0.1})
+    assert encoder_part(fusion) == encoder_part(base)
+    assert encoder_part(unimodal) != encoder_part(base)
+    assert fusion_part(fusion) != fusion_part(base)
+    assert rival_part(fusion, Rival.MMTM) != rival_part(base, Rival.MMTM)
+    assert rival_part(fusion, Rival.DAFT) == rival_part(base, Rival.DAFT)
+
+
+def test_every_training_setting_belongs_to_a_part_or_changes_no_result() -> None:
+    config = preset("tiny_phenotyping")
+    changes_nothing = {"device", "processes", "state_seconds"}
+    parts = (encoder_part(config), confidence_part(config), fusion_part(config), rival_part(config, Rival.JOINT))
+    read = {name for part in parts for name in part["train"]} | set(feature_part(config, Modality.CXR))
+    assert read | changes_nothing | {"rate", "learning_rate"} == set(type(config.train).model_fields)
+
+
+def test_every_rival_has_a_learning_rate_of_its_own() -> None:
+    assert {"unimodal", "confidence", "fusion", *Rival} == set(RateConfig.model_fields)

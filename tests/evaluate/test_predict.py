@@ -8,22 +8,22 @@ import pytest
 import torch
 from align.warehouse import HEART_RATE, write_image, write_warehouse
 
+from evaluate.untrained import Made, make_models
 from medpatch.align.shard import write_shards
 from medpatch.config.cohort import CohortConfig
 from medpatch.config.error import CheckpointError, ContractError
 from medpatch.config.modality import ModalityConfig, Scaling
 from medpatch.config.model import TINY, EncoderConfig, ModelConfig
-from medpatch.config.name import Modality, Split, Task
+from medpatch.config.name import Modality, Rival, Split, Task
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.config.train import Head, TrainConfig
-from medpatch.contract.artifact import fingerprint, writing
+from medpatch.config.train import CacheType, EvaluateConfig, Head, TrainConfig
+from medpatch.data.dataset import ShardDataset
+from medpatch.data.loader import make_loader
 from medpatch.data.spec import tensor_spec
 from medpatch.evaluate.forward import SplitLogits
 from medpatch.evaluate.predict import choose_head, predict_all
 from medpatch.evaluate.prediction import SplitPrediction, read_predictions
-from medpatch.model.build import build_early, build_medpatch, build_scorer, build_unimodal
-from medpatch.model.checkpoint import save
-from medpatch.model.spec import InputSpec
+from medpatch.model.checkpoint import load_medpatch
 
 MODALITIES = (Modality.EHR, Modality.CXR, Modality.RR)
 STAYS = {s: "test" if s % 3 == 0 else "val" if s % 3 == 1 else "train" for s in range(30)}
@@ -39,7 +39,8 @@ CONFIG = PipelineConfig(
         shard_stays=4,
     ),
     model=ModelConfig(encoder=EncoderConfig(ehr_width=8, cxr_name=TINY, note_name=TINY, width=8)),
-    train=TrainConfig(device="cpu"),
+    train=TrainConfig(device="cpu", cache_type=CacheType.FLOAT32),
+    evaluate=EvaluateConfig(rivals=(Rival.EARLY, Rival.JOINT, Rival.ENSEMBLE)),
 )
 
 
@@ -62,42 +63,37 @@ def tensor_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def checkpoint_dir(tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained weights, saved the way training saves them."""
-    folder, facts = tmp_path_factory.mktemp("checkpoint"), tensor_spec(tensor_dir)
-    spec = InputSpec(
-        modalities=facts.modalities,
-        label_names=facts.label_names,
-        prevalence=facts.prevalence,
-        image_size_px=facts.image_size_px,
-        vocabulary_size=facts.vocabulary_size,
-        note_chunk_tokens=facts.note_chunk_tokens,
-    )
-    torch.manual_seed(0)
-    unimodal = {m: build_unimodal(CONFIG.model, spec, modality=m) for m in spec.modalities}
-    scorer = {m: build_scorer(CONFIG.model, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
-    networks = {
-        "fusion": ("medpatch", build_medpatch(CONFIG.model, spec, unimodal=unimodal, scorer=scorer)),
-        "early": ("early", build_early(CONFIG.model, spec, unimodal=unimodal)),
-        **{f"unimodal-{m}": ("unimodal", u) for m, u in unimodal.items()},
-    }
-    for name, (kind, network) in networks.items():
-        with writing(folder / name, inputs="made-up") as aside:
-            save(aside, network, kind=kind, model=CONFIG.model, spec=spec, data=fingerprint(tensor_dir))
-    return folder
+def made(tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_models(tensor_dir, tmp_path_factory.mktemp("checkpoint"), CONFIG)
 
 
 @pytest.fixture(scope="module")
-def test_split(checkpoint_dir: Path, tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> SplitPrediction:
+def test_split(made: Made, tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> SplitPrediction:
     target = tmp_path_factory.mktemp("prediction") / "4_prediction"
-    path = predict_all(checkpoint_dir, tensor_dir, CONFIG, target, inputs="made-up")
+    path = predict_all(made.models, made.earlier, tensor_dir, CONFIG, target, inputs="made-up")
     return read_predictions(path, Split.TEST, label_names=CONFIG.labels)
+
+
+@pytest.mark.parametrize("is_tuned", [False, True])
+def test_medpatch_from_the_cache_is_medpatch_from_the_tensors(
+    made: Made, tensor_dir: Path, tmp_path: Path, is_tuned: bool
+) -> None:
+    config = CONFIG.model_copy(update={"train": CONFIG.train.model_copy(update={"fine_tune": is_tuned})})
+    path = predict_all(made.models, made.earlier, tensor_dir, config, tmp_path / "out", inputs="x")
+    found = read_predictions(path, Split.TEST, label_names=CONFIG.labels).models["medpatch"].logit
+    batches = make_loader(ShardDataset(tensor_dir, Split.TEST), batch_size=64, shuffle=False, seed=0)
+    network = load_medpatch(made.models["medpatch"])
+    with torch.no_grad():
+        expected = torch.cat([network(batch).late for batch in batches])
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
 
 
 def test_every_model_predicts_every_test_stay(test_split: SplitPrediction) -> None:
     assert test_split.stay_id.tolist() == [s for s, split in STAYS.items() if split == "test"]
     assert set(test_split.models) == {
-        "medpatch", "medpatch_high", "medpatch_low", "late", "early", "unimodal_ehr", "unimodal_cxr", "unimodal_rr",
+        "medpatch", "medpatch_high", "medpatch_low", "late", "early", "joint", "ensemble",
+        "unimodal_ehr", "unimodal_cxr", "unimodal_rr",
+        "medpatch_without_ehr", "medpatch_without_cxr", "medpatch_without_rr",
     }  # fmt: skip
 
 
@@ -123,61 +119,58 @@ def test_probability_is_the_sigmoid_of_the_logit(test_split: SplitPrediction) ->
         np.testing.assert_allclose(found.probability, 1 / (1 + np.exp(-found.logit)), atol=1e-12)
 
 
-def test_high_head_is_reported_when_the_configuration_says_so(
-    checkpoint_dir: Path, tensor_dir: Path, tmp_path: Path
-) -> None:
+def test_high_head_is_reported_when_the_configuration_says_so(made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"head": Head.HIGH})})
-    path = predict_all(checkpoint_dir, tensor_dir, config, tmp_path / "out", inputs="made-up")
+    path = predict_all(made.models, made.earlier, tensor_dir, config, tmp_path / "out", inputs="made-up")
     models = read_predictions(path, Split.TEST, label_names=config.labels).models
     np.testing.assert_array_equal(models["medpatch"].logit, models["medpatch_high"].logit)
     assert "medpatch_late" in models
     assert json.loads((path.parent / "head.json").read_text()) == {"head": "high", "chosen_by": "configuration"}
 
 
-def test_batch_size_changes_nothing(
-    test_split: SplitPrediction, checkpoint_dir: Path, tensor_dir: Path, tmp_path: Path
-) -> None:
+def test_batch_size_changes_nothing(test_split: SplitPrediction, made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"batch_size": 3})})
-    path = predict_all(checkpoint_dir, tensor_dir, config, tmp_path / "out", inputs="made-up")
+    path = predict_all(made.models, made.earlier, tensor_dir, config, tmp_path / "out", inputs="made-up")
     again = read_predictions(path, Split.TEST, label_names=config.labels)
     for model, found in test_split.models.items():
         np.testing.assert_allclose(again.models[model].logit, found.logit, atol=1e-5)
 
 
-def test_progress_ends_at_its_total(checkpoint_dir: Path, tensor_dir: Path, tmp_path: Path) -> None:
+def test_progress_ends_at_its_total(made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     predict_all(
-        checkpoint_dir, tensor_dir, CONFIG, tmp_path / "out", inputs="x", progress=lambda *step: seen.append(step)
+        made.models,
+        made.earlier,
+        tensor_dir,
+        CONFIG,
+        tmp_path / "out",
+        inputs="x",
+        progress=lambda *step: seen.append(step),
     )
     assert seen == [(1, 2), (2, 2)]
 
 
-def test_folder_without_medpatch_is_refused_and_nothing_is_written(tensor_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+def test_run_without_medpatch_is_refused_and_nothing_is_written(made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint, no MedPatch"):
-        predict_all(tmp_path / "empty", tensor_dir, CONFIG, tmp_path / "out", inputs="x")
+        predict_all({}, made.earlier, tensor_dir, CONFIG, tmp_path / "out", inputs="x")
     assert not (tmp_path / "out").exists()
 
 
-def test_checkpoint_of_other_tensors_is_refused(checkpoint_dir: Path, tmp_path: Path, tensor_dir: Path) -> None:
+def test_checkpoint_of_other_tensors_is_refused(made: Made, tmp_path: Path, tensor_dir: Path) -> None:
     other = tmp_path / "tensor"
     write_warehouse(tmp_path / "mart", STAYS, hours=4.0, events=[(s, 1.0, HEART_RATE, 60.0) for s in STAYS])
     write_shards(tmp_path / "mart", tmp_path, CONFIG, other, inputs="other")
     with pytest.raises(CheckpointError, match="trained on tensors"):
-        predict_all(checkpoint_dir, other, CONFIG, tmp_path / "out", inputs="x")
+        predict_all(made.models, made.earlier, other, CONFIG, tmp_path / "out", inputs="x")
 
 
-def test_empty_test_split_is_refused(checkpoint_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_test_split_is_refused(tmp_path: Path) -> None:
     stays = {s: split for s, split in STAYS.items() if split != "test"}
     write_warehouse(tmp_path / "mart", stays, hours=4.0, events=[(s, 1.0, HEART_RATE, 60.0) for s in stays])
     write_shards(tmp_path / "mart", tmp_path, CONFIG, tmp_path / "tensor", inputs="other")
-    monkeypatch.setattr("medpatch.evaluate.predict.load_zoo", lambda *_, **__: _Zoo())
+    made = make_models(tmp_path / "tensor", tmp_path / "checkpoint", CONFIG)
     with pytest.raises(ContractError, match="the test split has no stay"):
-        predict_all(checkpoint_dir, tmp_path / "tensor", CONFIG, tmp_path / "out", inputs="x")
-
-
-class _Zoo:
-    label_names = CONFIG.labels
+        predict_all(made.models, made.earlier, tmp_path / "tensor", CONFIG, tmp_path / "out", inputs="x")
 
 
 def val_logits(**skill: float) -> SplitLogits:

@@ -10,7 +10,21 @@ from flows.cli import app
 from flows.local import without_traceback
 from medpatch.config.error import ConfigError
 
-COMMANDS = ("demo", "synth", "extract", "align", "train", "evaluate", "run", "ui", "serve")
+COMMANDS = (
+    "demo",
+    "synth",
+    "extract",
+    "align",
+    "train",
+    "evaluate",
+    "run",
+    "search",
+    "leaderboard",
+    "up",
+    "down",
+    "status",
+    "gc",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +82,21 @@ def test_traceback_is_left_out_for_our_own_errors_only() -> None:
         info = (type(error), error, None)
         record = logging.LogRecord("prefect.flow_runs", logging.ERROR, "", 0, "failed", None, info)
         assert (without_traceback(record).exc_info is not None) is has_traceback
+
+
+def test_a_dask_address_without_the_dask_runner_is_a_usage_error() -> None:
+    result = CliRunner().invoke(app, ["run", "--dask-address", "tcp://127.0.0.1:8786"])
+    assert result.exit_code == 2
+    assert "--runner dask" in result.output
+
+
+def test_status_of_a_folder_where_nothing_runs_says_so_with_code_1(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["status", "--work-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "nothing was started" in result.output
+
+
+def test_gc_of_an_empty_folder_has_nothing_to_remove(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["gc", "--work-dir", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "nothing to remove" in result.output

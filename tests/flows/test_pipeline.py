@@ -1,6 +1,7 @@
 """The whole DAG under the Prefect harness, on a made-up tree and on the open demo."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from flows.pipeline import full_pipeline
 from flows.refresh import data_refresh
 from flows.start import start
 from medpatch.config.preset import PresetName
+from medpatch.evaluate.report import read_metrics
 
 QUICK = {
     "train.unimodal_epochs": 1,
@@ -55,6 +57,49 @@ def test_second_run_writes_nothing(finished: tuple[Path, Path], tree: Path) -> N
     again = full_pipeline(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
     assert again == report
     assert _written(work_dir) == before
+
+
+def _children(work_dir: Path) -> list[str]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{work_dir / 'mlflow.db'}")
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    return [r.data.tags["model"] for r in client.search_runs(experiments) if "mlflow.parentRunId" in r.data.tags]
+
+
+def test_a_changed_fusion_option_trains_fusion_alone(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, _ = finished
+    before = _written(work_dir)
+    overrides = {**QUICK, "model.fusion.use_missingness": False}
+    full_pipeline(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=overrides)
+    after = _written(work_dir)
+    assert {name: after[name] for name in before} == before
+    new = {"/".join(Path(name).parts[:2]) for name in set(after) - set(before)}
+    assert [name.split("/")[1].split("-")[0] for name in new if not name.startswith("run-")] == ["medpatch"]
+
+
+def test_another_threshold_trains_no_encoder_and_no_rival(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, _ = finished
+    before = _written(work_dir)
+    overrides = {**QUICK, "model.fusion.high_share": 0.5}
+    full_pipeline(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=overrides)
+    new = {Path(name).parts[1].split("-")[0] for name in set(_written(work_dir)) - set(before) if name[:4] != "run-"}
+    assert new == {"confidence", "pool", "medpatch"}
+
+
+def test_a_run_goes_on_when_its_caches_were_deleted(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, report = finished
+    for cache in [*work_dir.glob("encoder-*/feature-*"), *work_dir.glob("encoder-*/pool-*")]:
+        shutil.rmtree(cache)
+    before = _written(work_dir)
+    again = full_pipeline(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
+    assert again == report
+    assert _written(work_dir) == before  # nothing asked for them
+    overrides = {**QUICK, "evaluate.rivals": ["early", "availability", "boosted_trees", "ensemble"]}
+    report = full_pipeline(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=overrides)
+    models = read_metrics(report)
+    assert {"early", "availability", "boosted_trees", "ensemble", "medpatch"} <= set(models)
+    assert {"early", "availability", "boosted_trees"} <= set(_children(work_dir))
 
 
 def test_other_training_seed_reuses_the_tensors(finished: tuple[Path, Path], tree: Path) -> None:

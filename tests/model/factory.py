@@ -7,6 +7,7 @@ from medpatch.config.model import TINY, EncoderConfig, FusionConfig, ModelConfig
 from medpatch.config.name import Modality
 from medpatch.contract.batch import Batch
 from medpatch.model.build import build_medpatch, build_scorer, build_unimodal
+from medpatch.model.feature import ModalityTokens, StayTokens
 from medpatch.model.medpatch import MedPatch
 from medpatch.model.spec import InputSpec
 
@@ -70,3 +71,26 @@ def make_medpatch(
     unimodal = {m: build_unimodal(config, spec, modality=m) for m in spec.modalities}
     scorer = {m: build_scorer(config, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
     return build_medpatch(config, spec, unimodal=unimodal, scorer=scorer).eval()
+
+
+RAW_WIDTH = {Modality.EHR: 5, Modality.CXR: 6, Modality.RR: 7, Modality.DN: 7}
+
+
+def make_stay_tokens(
+    presence: Tensor, *, modalities: tuple[Modality, ...] = tuple(Modality), labels: int = 3, seed: int = 0
+) -> StayTokens:
+    """Random encoder outputs of stays with this presence pattern (B, M); up to five tokens each."""
+    g = torch.Generator().manual_seed(seed)
+    stays = presence.shape[0]
+    modality = {}
+    for column, name in enumerate(modalities):
+        here = presence[:, [column]]
+        mask = (torch.arange(5) < torch.randint(1, 6, (stays, 1), generator=g)) & here
+        width = RAW_WIDTH[name]
+        modality[name] = ModalityTokens(
+            tokens=torch.randn(stays, 5, width, generator=g) * mask.unsqueeze(-1),
+            token_mask=mask,
+            pooled=torch.randn(stays, width, generator=g) * here,
+            logits=torch.randn(stays, labels, generator=g) * here,
+        )
+    return StayTokens(presence, modality)

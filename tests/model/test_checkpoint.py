@@ -10,12 +10,12 @@ from safetensors.torch import load_file, save_file
 
 from medpatch.config.error import CheckpointError
 from medpatch.config.model import EncoderConfig, ModelConfig
-from medpatch.config.name import Modality
-from medpatch.model.build import build_early, build_medpatch, build_scorer, build_unimodal
+from medpatch.config.name import Modality, Rival
+from medpatch.model.build import build_medpatch, build_scorer, build_unimodal
+from medpatch.model.build_rival import NOT_A_NETWORK, build_rival
 from medpatch.model.checkpoint import (
     DESCRIPTION,
     WEIGHTS,
-    load_early,
     load_medpatch,
     load_scorer,
     load_unimodal,
@@ -23,7 +23,9 @@ from medpatch.model.checkpoint import (
     save,
     save_scorer,
 )
-from model.factory import make_config, make_medpatch, make_spec
+from medpatch.model.checkpoint_rival import load_rival, save_rival
+from medpatch.model.end_to_end import EndToEnd
+from model.factory import RAW_WIDTH, make_config, make_medpatch, make_spec, make_stay_tokens
 
 
 @pytest.fixture
@@ -57,8 +59,8 @@ def test_checkpoint_of_another_contract_is_refused(folder):
 
 
 def test_checkpoint_of_another_kind_is_refused(folder):
-    with pytest.raises(CheckpointError, match="expected a checkpoint of kind 'early', found 'medpatch'"):
-        load_early(folder)
+    with pytest.raises(CheckpointError, match="expected a checkpoint of kind 'rival', found 'medpatch'"):
+        load_rival(folder)
 
 
 def test_missing_folder_is_a_checkpoint_error(tmp_path):
@@ -129,9 +131,40 @@ def test_scorer_keeps_temperature_and_threshold(tmp_path):
     torch.testing.assert_close(again.threshold, scorer.threshold)
 
 
-@torch.no_grad()
-def test_early_rival_survives_a_round_trip(tmp_path, batch):
+def saved_rival(folder: Path, rival: Rival, moving: tuple[Modality, ...] = ()) -> EndToEnd:
+    """A rival over all modalities, with encoders of some of them, saved in a folder."""
+    torch.manual_seed(0)
     config, spec = make_config(), make_spec()
-    network = build_early(config, spec, unimodal={m: build_unimodal(config, spec, modality=m) for m in Modality}).eval()
-    save(tmp_path, network, kind="early", model=config, spec=spec, data="a")
-    torch.testing.assert_close(load_early(tmp_path)(batch), network(batch))
+    unimodal = {m: build_unimodal(config, spec, modality=m) for m in moving}
+    network = EndToEnd(unimodal, build_rival(rival, config, spec, raw_width=RAW_WIDTH)).eval()
+    save_rival(folder, network, rival=rival, raw_width=RAW_WIDTH, model=config, spec=spec, data="a")
+    return network
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("rival", [r for r in Rival if r not in NOT_A_NETWORK])
+def test_every_rival_survives_a_round_trip(tmp_path, rival):
+    network, stay = (
+        saved_rival(tmp_path, rival),
+        make_stay_tokens(torch.tensor([[True] * 4, [True, False, True, False]])),
+    )
+    found, again = load_rival(tmp_path, data="a")
+    assert found is rival
+    torch.testing.assert_close(again(None, stay).logits, network(None, stay).logits)
+
+
+def test_a_rival_brings_back_the_encoders_that_it_moved(tmp_path):
+    saved_rival(tmp_path, Rival.JOINT, (Modality.EHR,))
+    _, again = load_rival(tmp_path)
+    assert tuple(again.unimodal) == ("ehr",)
+
+
+def test_rival_of_other_data_or_with_a_missing_weight_is_refused(tmp_path):
+    saved_rival(tmp_path, Rival.EARLY)
+    with pytest.raises(CheckpointError, match="trained on tensors a, asked to work on b"):
+        load_rival(tmp_path, data="b")
+    weights = load_file(tmp_path / WEIGHTS)
+    weights.popitem()
+    save_file(weights, tmp_path / WEIGHTS)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_rival(tmp_path)

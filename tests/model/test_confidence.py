@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medpatch.config.model import Score
 from medpatch.model.confidence import TokenScorer, score_against, token_confidence
@@ -63,3 +65,34 @@ def test_scorer_without_temperature_ignores_it():
     before = scorer(tokens)
     scorer.temperature.fill_(7.0)
     torch.testing.assert_close(scorer(tokens), before)
+
+
+def test_information_is_zero_at_the_prior_and_one_for_certainty_of_the_rarer_answer():
+    prior = torch.logit(torch.tensor([0.12]))
+    values = score_against(Score.INFORMATION, prior)(torch.stack([prior, torch.tensor([60.0]), torch.tensor([-60.0])]))
+    # certainty of the commoner answer: -ln 0.88 / -ln 0.12
+    torch.testing.assert_close(values.flatten(), torch.tensor([0.0, 1.0, 0.127833 / 2.120264]), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("score", list(Score))
+@settings(deadline=None, max_examples=30)
+@given(prior=st.floats(0.01, 0.99), steps=st.lists(st.floats(0.01, 5), min_size=2, max_size=8), up=st.booleans())
+def test_every_score_lies_between_zero_and_one_and_never_falls_on_the_way_to_certainty(score, prior, steps, up):
+    prior_logit = torch.logit(torch.tensor([prior]))
+    start = prior_logit if score in (Score.PRIOR_SHIFTED, Score.INFORMATION) else torch.zeros(1)
+    way = torch.tensor([0.0, *steps]).cumsum(0) * (1 if up else -1) + start
+    values = score_against(score, prior_logit)(way.unsqueeze(1)).flatten()
+    assert ((values >= 0) & (values <= 1)).all()
+    assert (values.diff() >= -1e-6).all()
+    assert values[-1] > values[0]
+
+
+def test_temperature_per_position_follows_the_place_among_real_tokens_and_the_last_one_serves_the_rest():
+    scorer = TokenScorer(1, (0.5,), score=Score.CONFIDENCE, threshold=0.75, positions=2)
+    scorer.predictor.weight.data.fill_(1.0)
+    scorer.temperature.copy_(torch.tensor([[1.0], [2.0]]))
+    tokens = torch.full((1, 4, 1), 2 * LN3)
+    mask = torch.tensor([[True, False, True, True]])  # places 0, -, 1, 2
+    found = scorer(tokens, mask)[0, :, 0]
+    torch.testing.assert_close(found[mask[0]], torch.tensor([0.9, 0.75, 0.75]))
+    torch.testing.assert_close(scorer(tokens)[0, :, 0], torch.tensor([0.9, 0.75, 0.75, 0.75]))

@@ -7,11 +7,11 @@ import torch
 import transformers
 
 from medpatch.config.error import ConfigError
-from medpatch.config.model import EncoderConfig, ModelConfig, Summary
+from medpatch.config.model import EhrKind, EncoderConfig, ModelConfig, Summary
 from medpatch.config.name import Modality
 from medpatch.model.build import build_unimodal
 from medpatch.model.encoder_cxr import CxrEncoder
-from medpatch.model.encoder_ehr import EhrEncoder
+from medpatch.model.encoder_ehr import EhrEncoder, EhrTransformer
 from medpatch.model.encoder_note import NoteEncoder
 from medpatch.model.tiny import TinyImage, TinyImageShape, TinyNote, TinyNoteShape
 from model.factory import make_config, make_spec
@@ -164,3 +164,27 @@ def test_largest_word_stands_for_a_note_where_that_is_asked_for() -> None:
     tokens = encoder(value, mask)
     assert torch.equal(tokens.pooled[0], tokens.value[0].amax(dim=0))
     assert torch.equal(tokens.pooled[1], tokens.value[1, :3].amax(dim=0))
+
+
+def test_ehr_transformer_is_built_by_name_and_sees_every_hour_but_padding() -> None:
+    torch.manual_seed(0)
+    config = config_with(ehr_kind=EhrKind.TRANSFORMER, ehr_width=16, ehr_layers=1)
+    encoder = build_unimodal(config, make_spec(), modality=Modality.EHR).encoder.eval()
+    assert isinstance(encoder, EhrTransformer)
+    value, mask = torch.randn(1, 5, 76), torch.tensor([[True, True, True, False, False]])
+    rubbish = value.clone()
+    rubbish[0, 3:] = float("nan")
+    tokens = encoder(value, mask)
+    torch.testing.assert_close(encoder(rubbish, mask).value, tokens.value)
+    torch.testing.assert_close(encoder(value[:, :3], mask[:, :3]).value, tokens.value[:, :3], atol=1e-5, rtol=1e-5)
+    assert tokens.value[0, 3:].eq(0).all()
+    later = value.clone()
+    later[0, 2] += 1.0
+    assert (encoder(later, mask).value[0, 0] - tokens.value[0, 0]).abs().max() > 1e-4  # the first hour sees the third
+
+
+def test_ehr_transformer_tells_the_order_of_hours() -> None:
+    torch.manual_seed(0)
+    encoder = EhrTransformer(3, 16, summary=Summary.MEAN).eval()
+    value, mask = torch.randn(1, 4, 3), torch.ones(1, 4, dtype=torch.bool)
+    assert (encoder(value, mask).pooled - encoder(value.flip(1), mask).pooled).abs().max() > 1e-4

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from medpatch.model.baseline.ensemble import MeanOf, mean_of_models
 from medpatch.model.baseline.late import mean_of_present
 from medpatch.model.late import weighted_late
 
@@ -46,3 +47,26 @@ def test_heads_that_disagree_in_number_are_refused():
 def test_plain_mean_leaves_absent_modalities_out():
     mean = mean_of_present(LOGITS, torch.tensor([[True, False, True]]))
     torch.testing.assert_close(mean, torch.tensor([[3.0, 4.0]]))
+
+
+def test_ensemble_averages_probabilities_of_the_models_that_have_input():
+    logits = torch.tensor([[[math.log(3.0)], [float("nan")], [-math.log(3.0)]]])  # 0.75, nothing, 0.25
+    present = torch.tensor([[True, False, True]])
+    torch.testing.assert_close(mean_of_models(logits, present), torch.zeros(1, 1))
+    skewed = torch.tensor([[[math.log(9.0)], [0.0], [0.0]]])  # 0.9, 0.5, 0.5
+    mean = torch.sigmoid(mean_of_models(skewed, torch.ones(1, 3, dtype=torch.bool)))
+    torch.testing.assert_close(mean, torch.full((1, 1), 1.9 / 3))
+
+
+def test_ensemble_of_sure_models_stays_finite_and_sure():
+    sure = torch.full((1, 2, 1), 200.0)
+    assert mean_of_models(sure, torch.ones(1, 2, dtype=torch.bool)).item() == pytest.approx(200.0)
+
+
+def test_ensemble_may_average_logits_as_published():
+    mean = mean_of_models(LOGITS, torch.tensor([[True, False, True]]), mean_of=MeanOf.LOGIT)
+    torch.testing.assert_close(mean, torch.tensor([[3.0, 4.0]]))
+
+
+def test_ensemble_without_any_model_says_nothing():
+    assert mean_of_models(LOGITS, torch.zeros(1, 3, dtype=torch.bool)).eq(0).all()

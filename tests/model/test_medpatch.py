@@ -11,7 +11,7 @@ from medpatch.config.error import ConfigError
 from medpatch.config.model import EncoderConfig, Fuser, FusionConfig, ModelConfig
 from medpatch.config.name import Modality
 from medpatch.contract.batch import Batch, FusionOutput
-from medpatch.model.build import build_early, build_unimodal
+from medpatch.model.build import build_unimodal
 from model.factory import make_batch, make_config, make_medpatch, make_spec
 
 EQUAL = {"atol": 1e-5, "rtol": 1e-5}
@@ -136,14 +136,6 @@ def test_projection_bias_does_not_speak_for_an_empty_group(batch):
             branch.high_projection.bias.fill_(9.0)
         after = network(batch).high
     torch.testing.assert_close(after, before)
-
-
-@torch.no_grad()
-def test_early_rival_ignores_absent_content(batch):
-    torch.manual_seed(0)
-    config, spec = make_config(), make_spec()
-    network = build_early(config, spec, unimodal={m: build_unimodal(config, spec, modality=m) for m in Modality}).eval()
-    torch.testing.assert_close(network(with_rubbish(batch, 3)), network(batch), **EQUAL)
 
 
 def test_published_ehr_branch_needs_equal_widths():

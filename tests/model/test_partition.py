@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medpatch.model.partition import pool_by_confidence
+from medpatch.model.partition import count_and_pool, pool_by_confidence
 
 TOKENS = torch.tensor([[[1.0, 0.0], [3.0, 2.0], [5.0, 4.0], [100.0, 100.0]]])  # (1, 4, 2)
 CONFIDENCE = torch.tensor([[[0.9, 0.6], [0.8, 0.7], [0.6, 0.9], [1.0, 1.0]]])  # (1, 4, 2)
@@ -51,13 +51,47 @@ def test_disagreeing_shapes_are_refused():
         pool_by_confidence(TOKENS, CONFIDENCE[:, :2], MASK, 0.75)
 
 
+@pytest.mark.parametrize("rubbish", [float("inf"), -float("inf"), float("nan"), 1e30])
+def test_no_gradient_reaches_padding_and_none_is_lost_on_real_tokens(rubbish):
+    tokens = TOKENS.clone()
+    tokens[0, 3] = rubbish
+    tokens.requires_grad_()
+    pools = pool_by_confidence(tokens, CONFIDENCE, MASK, 0.75)
+    (pools.high.sum() + pools.low.sum()).backward()
+    # label 0: two high, one low; label 1: one high, two low
+    torch.testing.assert_close(tokens.grad[0, :, 0], torch.tensor([1.0, 1.0, 2.0, 0.0]))
+
+
+def test_half_precision_tokens_are_summed_in_single_precision_even_under_autocast():
+    g = torch.Generator().manual_seed(0)
+    tokens = (100 + torch.randn(1, 500, 3, generator=g)).bfloat16()
+    confidence = torch.full((1, 500, 1), 0.9)
+    confidence[0, 0] = 0.5  # one low token, found as a difference of two sums of 500
+    mask = torch.ones(1, 500, dtype=torch.bool)
+    with torch.autocast("cpu", torch.bfloat16):
+        pools = pool_by_confidence(tokens, confidence, mask, 0.75)
+    torch.testing.assert_close(pools.low[0, 0], tokens[0, 0].float(), atol=0.02, rtol=0)
+    torch.testing.assert_close(pools.high[0, 0], tokens[0, 1:].float().mean(dim=0), atol=1e-3, rtol=0)
+
+
+def test_counts_come_with_the_pools():
+    found = count_and_pool(TOKENS, CONFIDENCE, MASK, 0.75)
+    assert found.high_count.tolist() == [[2, 1]]
+    assert found.token_count.tolist() == [[3]]
+
+
 @settings(deadline=None, max_examples=40)
-@given(shape=st.tuples(*[st.integers(1, 5)] * 4), threshold=st.floats(0.5, 1.0), seed=st.integers(0, 2**31))
+@given(
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 6), st.sampled_from([1, 2, 25]), st.integers(1, 4)),
+    threshold=st.sampled_from([0.5, 0.6, 0.75, 0.8, 1.0]),
+    seed=st.integers(0, 2**31),
+)
 def test_pools_equal_a_loop_over_tokens(shape, threshold, seed):
     stays, count, labels, width = shape
     g = torch.Generator().manual_seed(seed)
     tokens = torch.randn(stays, count, width, generator=g, dtype=torch.float64)
-    confidence = torch.rand(stays, count, labels, generator=g, dtype=torch.float64) / 2 + 0.5
+    # tenths and quarters, so that many tokens lie on the threshold
+    confidence = torch.randint(10, 21, (stays, count, labels), generator=g).double() / 20
     mask = torch.rand(stays, count, generator=g) < 0.7
     pools = pool_by_confidence(tokens, confidence, mask, threshold)
     for b in range(stays):

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from medpatch.config.error import ConfigError
-from medpatch.train.fit import FitSettings, Select, StepOutput, fit
+from medpatch.train.fit import fit
 from medpatch.train.freeze import freeze, set_training
+from medpatch.train.record import FitSettings, Select, StepOutput
 
 
 def settings(**changes) -> FitSettings:

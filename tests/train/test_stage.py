@@ -8,16 +8,14 @@ import torch
 
 from medpatch.config.model import Compat, FusionConfig, Score
 from medpatch.config.name import Modality, Split
-from medpatch.model.checkpoint import load_early, load_medpatch, load_scorer, load_unimodal
+from medpatch.model.checkpoint import load_medpatch, load_scorer, load_unimodal
 from medpatch.train.auroc import macro_auroc
 from medpatch.train.stage import (
     read_history,
-    run_confidence,
-    run_early,
     run_unimodal,
 )
 from train.cohort import MadeUp, make_cohort, make_config, pick
-from train.stages import TENSORS, silent, train_all, train_unimodal
+from train.stages import TENSORS, encode, train_all, train_confidence, train_unimodal
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def eight(made_up: MadeUp) -> MadeUp:
     cohort.mask[Modality.CXR][:] = True
     for note in (Modality.RR, Modality.DN):
         cohort.mask[note][:, :, :3] = True
-    made_up.splits = {Split.TRAIN: cohort, Split.VAL: cohort}
+    made_up.splits = {Split.TRAIN: cohort, Split.VAL: cohort, Split.TEST: cohort}
     made_up.config = make_config(unimodal_epochs=40, confidence_epochs=150, fusion_epochs=40, calibration_share=0.001)
     return made_up
 
@@ -57,29 +55,16 @@ def test_fusion_stage_overfits_eight_stays(eight, tmp_path):
 
 def test_confidence_stage_learns_which_tokens_tell(eight, tmp_path):
     train_unimodal(eight, Modality.EHR, tmp_path / "u")
+    encode(eight, Modality.EHR, tmp_path / "f", tmp_path / "u")
     losses = []
-    run_confidence(
-        eight.config,
-        TENSORS,
-        Modality.EHR,
-        tmp_path / "c",
-        unimodal_dir=tmp_path / "u",
-        inputs="i",
-        log_metric=lambda name, value, epoch: losses.append(value) if name == "train/loss" else None,
-    )
+
+    def log(name, value, epoch):
+        if name == "train/loss":
+            losses.append(value)
+
+    train_confidence(eight, Modality.EHR, tmp_path / "c", tmp_path / "f", log)
     # the first two of six hours say nothing, so the loss stays above a third of ln 2
     assert 0.23 < losses[-1] < 0.7 * losses[0]
-
-
-def test_early_stage_overfits_eight_stays(eight, tmp_path):
-    dirs = {m: tmp_path / m for m in (Modality.EHR, Modality.RR)}
-    for m, folder in dirs.items():
-        train_unimodal(eight, m, folder)
-    run_early(eight.config, TENSORS, tmp_path / "e", unimodal_dirs=dirs, inputs="i", log_metric=silent)
-    batch = eight.splits[Split.TRAIN]
-    with torch.no_grad():
-        logits = load_early(tmp_path / "e")(batch)
-    assert macro_auroc(logits, batch.label)[0] == 1.0
 
 
 def test_frozen_encoders_and_scorers_are_the_same_after_fusion(made_up, tmp_path):
@@ -157,6 +142,9 @@ def test_published_form_runs_through_all_stages(made_up, tmp_path):
 
 
 def test_high_share_of_train_tokens_is_high(made_up, tmp_path):
+    fusion = made_up.config.model.fusion.model_copy(update={"is_share_chosen": False})
+    model = made_up.config.model.model_copy(update={"fusion": fusion})
+    made_up.config = made_up.config.model_copy(update={"model": model})
     folder = train_all(made_up, tmp_path, (Modality.EHR,))
     network = load_medpatch(folder)
     batch = made_up.splits[Split.TRAIN]
@@ -171,11 +159,12 @@ def test_frozen_note_encoder_does_not_move_in_stage_one(made_up, tmp_path):
     encoder = made_up.config.model.encoder.model_copy(update={"is_note_frozen": True})
     model = made_up.config.model.model_copy(update={"encoder": encoder})
     made_up.config = made_up.config.model_copy(update={"model": model})
-    train_unimodal(made_up, Modality.RR, tmp_path / "a")
+    features = encode(made_up, Modality.RR, tmp_path / "f", None)
+    train_unimodal(made_up, Modality.RR, tmp_path / "a", feature_dir=features)
     made_up.config = made_up.config.model_copy(
         update={"train": made_up.config.train.model_copy(update={"learning_rate": 1e-4})}
     )
-    train_unimodal(made_up, Modality.RR, tmp_path / "b")
+    train_unimodal(made_up, Modality.RR, tmp_path / "b", feature_dir=features)
     one, two = load_unimodal(tmp_path / "a"), load_unimodal(tmp_path / "b")
     for name, weight in one.encoder.state_dict().items():
         assert torch.equal(weight, two.encoder.state_dict()[name]), name

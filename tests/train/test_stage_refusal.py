@@ -13,25 +13,20 @@ from medpatch.train.stage import (
     STAGE_CODE,
     read_history,
     read_result,
-    run_confidence,
     run_fusion,
 )
-from train.stages import TENSORS, silent, train_all, train_unimodal
+from train.stages import TENSORS, dirs, encode, silent, train_all, train_confidence, train_unimodal
 
 
 def test_a_checkpoint_of_other_tensors_is_refused_by_the_next_stage(made_up, tmp_path):
     train_unimodal(made_up, Modality.EHR, tmp_path / "u")
+    encode(made_up, Modality.EHR, tmp_path / "f", tmp_path / "u")
     made_up.data = "tensors-b"
     with pytest.raises(CheckpointError, match="trained on tensors tensors-a"):
-        run_confidence(
-            made_up.config,
-            TENSORS,
-            Modality.EHR,
-            tmp_path / "c",
-            unimodal_dir=tmp_path / "u",
-            inputs="i",
-            log_metric=silent,
-        )
+        encode(made_up, Modality.EHR, tmp_path / "g", tmp_path / "u")
+    with pytest.raises(CheckpointError, match="features of ehr of tensors tensors-a"):
+        train_confidence(made_up, Modality.EHR, tmp_path / "c", tmp_path / "f")
+    assert not (tmp_path / "g").exists()
     assert not (tmp_path / "c").exists()
 
 
@@ -68,15 +63,8 @@ def test_label_with_one_class_in_val_is_skipped_and_counted(made_up, tmp_path, c
 def test_no_val_stay_with_the_modality_falls_back_to_the_train_loss(made_up, tmp_path):
     made_up.splits[Split.VAL].presence[:, 1] = False
     result = train_unimodal(made_up, Modality.CXR, tmp_path / "u")
-    run_confidence(
-        made_up.config,
-        TENSORS,
-        Modality.CXR,
-        tmp_path / "c",
-        unimodal_dir=tmp_path / "u",
-        inputs="i",
-        log_metric=silent,
-    )
+    encode(made_up, Modality.CXR, tmp_path / "f", tmp_path / "u")
+    train_confidence(made_up, Modality.CXR, tmp_path / "c", tmp_path / "f")
     assert not result.is_dropped
     assert read_history(tmp_path / "u")[0]["val_auroc"] is None
 
@@ -87,8 +75,7 @@ def test_nothing_to_fuse_is_a_clear_error(made_up, tmp_path):
             made_up.config,
             TENSORS,
             tmp_path / "f",
-            unimodal_dirs={},
-            confidence_dirs={},
+            earlier=dirs(tmp_path, ()),
             inputs="i",
             log_metric=silent,
         )

@@ -1,0 +1,147 @@
+"""One pass of a frozen encoder over all splits; what later stages read of it is kept on disk."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from medpatch.config.code import FEATURE_CODE
+from medpatch.config.name import Modality, Split, Stage
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Precision, TrainConfig
+from medpatch.contract.artifact import writing
+from medpatch.contract.batch import Tokens
+from medpatch.feature.augment import random_view
+from medpatch.feature.batching import shuffled
+from medpatch.feature.column import ColumnWriter
+from medpatch.feature.opening import choose_device, input_spec, open_index, open_split
+from medpatch.feature.ragged import Inputs, RaggedWriter, collect_inputs
+from medpatch.feature.seed import derive_seed, deterministic
+from medpatch.feature.shorten import shorten
+from medpatch.feature.split import ABOUT, split_stem
+from medpatch.model.build import build_unimodal
+from medpatch.model.checkpoint import load_unimodal
+from medpatch.model.spec import InputSpec
+from medpatch.model.unimodal import Unimodal
+
+STAYS_AT_ONCE = 64
+BYTES_PER_GIB = 2**30
+
+Progress = Callable[[int, int], None]
+Encode = Callable[[Tensor], Tokens]
+"""From indices (B,) of stays to their tokens."""
+
+
+def write_features(
+    config: PipelineConfig,
+    tensor_dir: Path,
+    modality: Modality,
+    out_dir: Path,
+    *,
+    unimodal_dir: Path | None,
+    inputs: str,
+    progress: Progress | None = None,
+) -> None:
+    """Encode every stay of every split once and write what is kept to `out_dir`.
+
+    Args:
+        config: the run.
+        tensor_dir: shards.
+        modality: which one.
+        out_dir: folder to make; it may be deleted at any time, the train step makes it again.
+        unimodal_dir: stage-1 folder of the encoder; None for an encoder that is never trained.
+        inputs: digest of what the features depend on.
+        progress: called with (stays done, stays).
+
+    Raises:
+        CheckpointError: the stage-1 folder is absent, broken or of other tensors.
+        ConfigError: the encoder cannot be loaded.
+    """
+    spec, data = input_spec(tensor_dir)
+    device = choose_device(config.train.device)
+    seed = derive_seed(config.train.seed, Stage.UNIMODAL, modality)
+    views = {s: config.train.cxr_views if (s, modality) == (Split.TRAIN, Modality.CXR) else 1 for s in Split}
+    total = sum(int(open_index(tensor_dir, s, (modality,)).presence.sum()) * views[s] for s in Split)
+    done = 0
+    with deterministic(seed):
+        if unimodal_dir is None:
+            network = build_unimodal(config.model, spec, modality=modality).to(device).eval()
+        else:
+            network = load_unimodal(unimodal_dir, device=device, data=data)
+        with writing(out_dir, inputs=inputs, packages=FEATURE_CODE) as aside:
+            for split in Split:
+                with raw_inputs(tensor_dir, split, modality, spec=spec, beside=out_dir) as part:
+                    for view in range(views[split]):
+                        generator = torch.Generator().manual_seed(derive_seed(seed, "view", view)) if view else None
+                        encode = encoder_of(network, part, device=device, config=config.train, generator=generator)
+                        for stays in _write_split(part, encode, aside / split_stem(split, view), config.train, seed):
+                            done += stays
+                            if progress:
+                                progress(done, total)
+            about = {"modality": modality, "width": network.encoder.width, "data": data, "views": views[Split.TRAIN]}
+            (aside / ABOUT).write_text(json.dumps(about, indent=1))
+
+
+@contextmanager
+def raw_inputs(
+    tensor_dir: Path, split: Split, modality: Modality, *, spec: InputSpec, beside: Path
+) -> Iterator[Inputs]:
+    """The inputs of a split while the block runs, in a hidden folder beside `beside`."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{beside.name}.input-", dir=beside.parent) as folder:
+        batches = open_split(tensor_dir, split, (modality,), required=(modality,))
+        yield collect_inputs(batches, modality, Path(folder) / "row", chunk_tokens=spec.note_chunk_tokens)
+
+
+def encoder_of(
+    network: Unimodal,
+    inputs: Inputs,
+    *,
+    device: torch.device,
+    config: TrainConfig,
+    generator: torch.Generator | None = None,
+) -> Encode:
+    """Tokens of stays by index, without gradients; a generator turns random views of radiographs on."""
+    is_reduced = config.precision is Precision.BFLOAT16
+
+    @torch.no_grad()
+    def encode(index: Tensor) -> Tokens:
+        value, mask = inputs.take(index)
+        if generator is not None:
+            value = random_view(value, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_reduced):
+            tokens = network.encoder(value.to(device), mask.to(device))
+        return Tokens(tokens.value.float(), tokens.token_mask, tokens.pooled.float())
+
+    return encode
+
+
+def _write_split(inputs: Inputs, encode: Encode, stem: Path, config: TrainConfig, seed: int) -> Iterator[int]:
+    """Write one split; yields the stays of each batch."""
+    dtype = getattr(torch, config.cache_type)
+    room = config.cache_gib * BYTES_PER_GIB
+    stay, pooled = ColumnWriter(_file(stem, "stay_id"), dtype=torch.int64), ColumnWriter(_file(stem, "pooled"))
+    token, brief = (RaggedWriter(_file(stem, name), dtype=dtype) for name in ("token", "brief"))
+    written, is_open = 0, True
+    for index in shuffled(inputs.length, batch_size=STAYS_AT_ONCE, seed=derive_seed(seed, "features")):
+        if not len(index):
+            continue
+        tokens = encode(index)
+        stay.append(inputs.stay_id[index])
+        pooled.append(tokens.pooled)
+        brief.append(*shorten(tokens.value, tokens.token_mask, config.rival_tokens))
+        written += int(tokens.token_mask.sum()) * tokens.value.shape[-1] * dtype.itemsize
+        is_open = is_open and written <= room
+        if is_open:
+            token.append(tokens.value, tokens.token_mask)
+        yield len(index)
+    for writer in (stay, pooled, token, brief):
+        writer.close()
+
+
+def _file(stem: Path, name: str) -> Path:
+    return stem.with_name(f"{stem.name}.{name}")

@@ -1,0 +1,57 @@
+"""One loss from all that a rival puts out."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+from medpatch.model.feature import RivalOutput
+
+
+def rival_loss(output: RivalOutput, label: Tensor) -> Tensor:
+    """Label loss of the prediction, plus what the rival asks for beside it.
+
+    Args:
+        output: of B stays.
+        label: (B, K) of 0 and 1.
+
+    Returns:
+        Scalar: mean cross-entropy of the prediction, the rival's own auxiliary loss, the mean cross-entropy of
+        its branches that have input, and the ranking loss of its attention; all with weight 1.
+    """
+    loss = bce(output.logits, label)
+    if output.auxiliary_loss is not None:
+        loss = loss + output.auxiliary_loss
+    if output.branch_logits is None:
+        return loss
+    target = label.unsqueeze(1).expand_as(output.branch_logits)
+    branch_loss = bce(output.branch_logits, target, reduction="none")  # (B, H, K)
+    loss = loss + masked_mean_of(branch_loss, output.branch_mask)
+    if output.attention is not None:
+        loss = loss + ranking_loss(output.attention, branch_loss.detach(), output.branch_mask)
+    return loss
+
+
+def ranking_loss(attention: Tensor, branch_loss: Tensor, branch_mask: Tensor) -> Tensor:
+    """How far the attention falls short of the order of the branches' losses.
+
+    For each pair of branches that a stay has, the one with the smaller loss should get the larger share; what
+    the other has more counts. Mean over the pairs that are in the wrong order, zero where none is.
+
+    Args:
+        attention: (B, H, K).
+        branch_loss: (B, H, K), constants.
+        branch_mask: (B, H) bool.
+
+    Source: DrFuse, equation of the attention ranking loss.
+    """
+    first, second = torch.triu_indices(attention.shape[1], attention.shape[1], offset=1)
+    both = (branch_mask[:, first] & branch_mask[:, second]).unsqueeze(-1)  # (B, pairs, 1)
+    wanted = torch.sign(branch_loss[:, second] - branch_loss[:, first])
+    excess = torch.relu(-wanted * (attention[:, first] - attention[:, second])).masked_fill(~both, 0.0)
+    return excess.sum() / (excess > 0).sum().clamp_min(1)
+
+
+def masked_mean_of(value: Tensor, mask: Tensor) -> Tensor:
+    """Mean of value (B, H, ...) over the places where mask (B, H) is True; zero where none is."""
+    weight = mask.reshape(*mask.shape, *[1] * (value.dim() - mask.dim())).expand_as(value)
+    return value.masked_fill(~weight, 0.0).sum() / weight.sum().clamp_min(1)

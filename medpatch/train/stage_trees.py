@@ -1,0 +1,82 @@
+"""Boosted trees: the one rival without an encoder; they read summaries of the raw tensors."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medpatch.config.name import Rival, Split, Stage
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.feature.dirs import StageDirs
+from medpatch.feature.opening import input_spec
+from medpatch.feature.seed import derive_seed
+from medpatch.feature.table import FeatureTable, read_table
+from medpatch.model.baseline.boosted_trees import Trees, fit_trees
+from medpatch.model.checkpoint_rival import save_tree_rival
+from medpatch.train.auroc import macro_auroc
+from medpatch.train.loss import label_loss
+from medpatch.train.record import EpochRecord, FitResult, LogMetric, Progress
+from medpatch.train.result import StageResult, finish
+from medpatch.train.session import open_session
+from medpatch.train.stage_unimodal import val_parts
+
+LARGEST_SEED = 2**31 - 1
+
+
+def run_trees(
+    config: PipelineConfig,
+    tensor_dir: Path,
+    out_dir: Path,
+    *,
+    earlier: StageDirs,
+    inputs: str,
+    log_metric: LogMetric,
+    progress: Progress | None = None,
+) -> StageResult:
+    """Fit boosted trees on the modalities that were not dropped; arguments as in `stage_rival.run_rival`.
+
+    The selection half of val chooses the number of trees, as it chooses epochs elsewhere. The history has one
+    row.
+    """
+    spec, data = input_spec(tensor_dir)
+    session, name = open_session(config.train, inputs=inputs), str(Rival.BOOSTED_TREES)
+    train, val = (read_table(tensor_dir, split, earlier.modalities) for split in (Split.TRAIN, Split.VAL))
+    selection, _ = val_parts(torch.tensor(val.subject_id), config)
+    chosen = FeatureTable(
+        val.value[selection.numpy()], val.label[selection.numpy()], val.subject_id[selection.numpy()], val.names
+    )
+    trees = fit_trees(
+        train.value,
+        train.label,
+        val_features=chosen.value,
+        val_label=chosen.label,
+        feature_names=train.names,
+        seed=derive_seed(config.train.seed, name) % LARGEST_SEED,
+        threads=torch.get_num_threads(),
+        progress=progress,
+    )
+    train_loss, _ = _judge(trees, train)
+    val_loss, val_auroc = _judge(trees, chosen)
+    record = EpochRecord(0, train_loss, val_loss, val_auroc, config.train.rate_of(name))
+    for metric, value in (("train/loss", train_loss), ("val/loss", val_loss), ("val/auroc", val_auroc)):
+        if np.isfinite(value):
+            log_metric(metric, value, 0)
+    result = StageResult(Stage.FUSION, name, None, False, "", len(train.label), len(selection))
+    return finish(
+        out_dir,
+        result,
+        FitResult(record, (record,)),
+        inputs=inputs,
+        session=session,
+        save=lambda aside: save_tree_rival(
+            aside, trees, modalities=earlier.modalities, model=config.model, spec=spec, data=data
+        ),
+    )
+
+
+def _judge(trees: Trees, table: FeatureTable) -> tuple[float, float]:
+    """Mean label loss and macro AUROC; nan where there is nothing."""
+    if not len(table.label):
+        return float("nan"), float("nan")
+    logits, label = torch.from_numpy(trees.logits(table.value)).float(), torch.from_numpy(table.label).float()
+    return float(label_loss(logits, label)), macro_auroc(logits, label)[0]

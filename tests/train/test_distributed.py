@@ -1,0 +1,82 @@
+"""Two processes on one machine end where one ends, up to the rounding of sums."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from align.warehouse import HEART_RATE, write_warehouse
+from safetensors.torch import load_file
+
+from medpatch.align.shard import write_shards
+from medpatch.config.cohort import CohortConfig
+from medpatch.config.error import MedPatchError
+from medpatch.config.modality import ModalityConfig, Scaling
+from medpatch.config.model import EncoderConfig, ModelConfig
+from medpatch.config.name import Modality, Stage, Task
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import TrainConfig
+from medpatch.contract.artifact import is_whole
+from medpatch.model.checkpoint import WEIGHTS
+from medpatch.train.job import Job
+from medpatch.train.launch import run_job
+from medpatch.train.result import read_history
+
+STAYS = {s: "test" if s % 6 == 0 else "val" if s % 6 == 1 else "train" for s in range(60)}
+CONFIG = PipelineConfig(
+    cohort=CohortConfig(task=Task.IN_HOSPITAL_MORTALITY, window_hours=4),
+    modality=ModalityConfig(modalities=(Modality.EHR,), scaling=Scaling.TRAIN),
+    model=ModelConfig(encoder=EncoderConfig(ehr_width=8, width=8)),
+    # the last batch of each epoch has one stay: one of the two processes has nothing to do
+    train=TrainConfig(device="cpu", batch_size=13, unimodal_epochs=3, learning_rate=1e-2),
+)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Stage 1 of the EHR on a made-up cohort."""
+    write_warehouse(
+        tmp_path / "mart",
+        STAYS,
+        hours=4.0,
+        events=[(s, 1.0, HEART_RATE, 60.0 + 7 * (s % 9)) for s in STAYS],
+        positive=[s for s in STAYS if s % 9 > 5],
+    )
+    write_shards(tmp_path / "mart", None, CONFIG, tmp_path / "tensor", inputs="made-up")
+    return Job(Stage.UNIMODAL, CONFIG, tmp_path / "tensor", tmp_path / "one", "i", modality=Modality.EHR)
+
+
+def in_two(job: Job, out_dir: Path, **train: object) -> Job:
+    settings = job.config.train.model_copy(update={"processes": 2, **train})
+    return replace(job, config=job.config.model_copy(update={"train": settings}), out_dir=out_dir)
+
+
+def test_two_processes_end_where_one_ends(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    seen, done = [], []
+    run_job(job, log_metric=lambda *_: None)
+    result = run_job(
+        in_two(job, tmp_path / "two"),
+        log_metric=lambda *point: seen.append(point),
+        progress=lambda *step: done.append(step),
+    )
+    assert result.train_stays == 40
+    assert is_whole(tmp_path / "two")
+    one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=2e-5, rtol=1e-4)
+    for before, after in zip(read_history(tmp_path / "one"), read_history(tmp_path / "two"), strict=True):
+        assert after == pytest.approx(before, rel=1e-4)
+    assert [name for name, _, _ in seen] == ["train/loss", "val/loss", "val/auroc"] * 3
+    assert done == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_what_goes_wrong_in_a_process_is_said_by_the_one_that_started_it(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(MedPatchError, match="not a finished folder"):
+        run_job(in_two(replace(job, tensor_dir=tmp_path / "none"), tmp_path / "two"), log_metric=lambda *_: None)
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_job_survives_being_written_down(job):
+    assert Job.from_json(job.to_json()) == job

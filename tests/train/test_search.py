@@ -1,0 +1,80 @@
+"""The search: finds the better rate, cuts the hopeless short, and goes on where it was stopped."""
+
+import math
+
+import pytest
+
+from medpatch.config.error import ConfigError
+from medpatch.config.search import SearchPart, searched_field
+from medpatch.train.search import SearchSettings, read_search, search
+
+SETTINGS = SearchSettings(trials=8, seeds=(1, 2, 3))
+PEAK = 2e-4
+
+
+def score(rate: float, seed: int) -> float:
+    """Best at the peak, a little different by seed."""
+    return 0.8 - 0.1 * abs(math.log10(rate / PEAK)) + 0.001 * seed
+
+
+def test_the_best_of_the_rates_is_found_and_judged_with_every_seed(tmp_path):
+    tried = []
+
+    def judge(trial, rate, seed):
+        tried.append(rate)
+        return score(rate, seed)
+
+    result = search(tmp_path / "s", SETTINGS, judge)
+    assert len(result.judged) == 8
+    assert all(1e-5 <= rate <= 1e-3 for rate in tried)
+    assert result.best.learning_rate == min(set(tried), key=lambda rate: abs(math.log10(rate / PEAK)))
+    assert result.best.scores == pytest.approx([score(result.best.learning_rate, s) for s in (1, 2, 3)])
+    assert read_search(tmp_path / "s") == result
+
+
+def test_a_trial_that_falls_behind_is_not_given_every_seed(tmp_path):
+    result = search(tmp_path / "s", SETTINGS, lambda trial, rate, seed: 0.9 - 0.1 * trial)
+    cut = [one.trial for one in result.judged if not one.is_complete]
+    # each trial is worse than all before it, so all are cut once there are others to compare with
+    assert cut == list(range(2, 8))
+    assert {len(one.scores) for one in result.judged if one.trial in cut} == {1}
+    assert result.best.trial == 0
+
+
+def test_a_search_that_was_stopped_ends_like_an_undisturbed_one(tmp_path):
+    whole = search(tmp_path / "whole", SETTINGS, lambda trial, rate, seed: score(rate, seed))
+    left = 7
+
+    def dying(trial, rate, seed):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return score(rate, seed)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "stopped", SETTINGS, dying)
+    again = search(tmp_path / "stopped", SETTINGS, lambda trial, rate, seed: score(rate, seed))
+    rates = [sorted(one.learning_rate for one in result.judged) for result in (whole, again)]
+    assert rates[0] == pytest.approx(rates[1])
+
+
+def test_a_finished_search_judges_nothing_again(tmp_path):
+    first = search(tmp_path / "s", SETTINGS, lambda trial, rate, seed: score(rate, seed))
+
+    def never(trial, rate, seed):
+        raise AssertionError
+
+    assert search(tmp_path / "s", SETTINGS, never) == first
+
+
+def test_a_score_that_is_no_number_or_an_empty_range_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no label has both classes"):
+        search(tmp_path / "s", SETTINGS, lambda trial, rate, seed: math.nan)
+    with pytest.raises(ConfigError, match="0 < low < high"):
+        SearchSettings(trials=1, seeds=(1,), low=1e-3, high=1e-4)
+
+
+def test_every_part_names_its_field():
+    assert searched_field(SearchPart.ALL) == "train.learning_rate"
+    assert searched_field(SearchPart.DRFUSE) == "train.rate.drfuse"
