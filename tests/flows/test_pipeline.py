@@ -11,6 +11,7 @@ from flows.pipeline import full_pipeline
 from flows.refresh import data_refresh, read_fingerprint
 from flows.start import start
 from medpatch.config.preset import PresetName
+from medpatch.contract.lock import LOCK_DIR
 from medpatch.evaluate.report import read_metrics
 
 QUICK = {
@@ -30,9 +31,9 @@ def finished(tree: Path, prefect_server: None, tmp_path_factory: pytest.TempPath
 
 
 def _written(work_dir: Path) -> dict[str, int]:
-    return {
-        str(p.relative_to(work_dir)): p.stat().st_mtime_ns for p in sorted(work_dir.glob("*-*/**/*")) if p.is_file()
-    }
+    """Every file of the outputs with its time; locks are none of them."""
+    files = (p for p in sorted(work_dir.glob("*-*/**/*")) if p.is_file() and p.parent.name != LOCK_DIR)
+    return {str(p.relative_to(work_dir)): p.stat().st_mtime_ns for p in files}
 
 
 def test_run_leaves_pictures_and_metrics(finished: tuple[Path, Path]) -> None:
