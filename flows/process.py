@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -39,16 +40,7 @@ def is_alive(pid: int, born: str) -> bool:
 
 def start(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A process of its own session, which outlives us; its output is appended to `log`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
-        return subprocess.Popen(
-            command,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    return _open(command, log=log, environment=environment, start_new_session=True)
 
 
 def start_tethered(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -57,16 +49,16 @@ def start_tethered(command: Sequence[str], *, log: Path, environment: Mapping[st
     Linux only: elsewhere it is an ordinary child, which ends with us unless we are killed with SIGKILL.
     Call from the main thread: the kernel watches the thread that started it.
     """
+    # safe beside threads: the function only calls prctl and getppid, and takes no lock between fork and exec
+    tether = _tether(os.getpid()) if sys.platform == "linux" else None
+    return _open(command, log=log, environment=environment, preexec_fn=tether)
+
+
+def _open(command: Sequence[str], *, log: Path, environment: Mapping[str, str], **ways: Any) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
-            command,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            # safe: the function only calls prctl and getppid, and takes no lock between fork and exec
-            preexec_fn=_tether(os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
+            command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **ways
         )
 
 
