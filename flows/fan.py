@@ -1,4 +1,4 @@
-"""The parts of one step on Prefect's Dask task runner, or one after the other in this process."""
+"""The parts of one step on Prefect's Dask task runner, or on the cores of this process."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from medpatch.align.part import on_threads
 from medpatch.config.error import ServiceError
 from medpatch.config.runner import Runner, RunnerConfig
 
@@ -29,7 +30,7 @@ def spread_over(config: RunnerConfig, *, title: str) -> Spread:
         ServiceError: no Dask scheduler answers at the address.
     """
     if config.runner is Runner.LOCAL:
-        return map
+        return on_threads
     return lambda function, jobs: _on_dask(config, function, jobs, title=title)
 
 

@@ -1,6 +1,9 @@
 """One chunk of stays aligned on its own: what a worker of a cluster is given, and what it gives back."""
 
-from collections.abc import Callable, Iterable
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +21,10 @@ from medpatch.config.pipeline import PipelineConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+
+MOST_THREADS = 4
+"""Chunks in work at once, at most; each may hold a thousand images."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,26 @@ class Part:
 
 Spread = Callable[[Callable[[PartJob], Part], Iterable[PartJob]], Iterable[Part]]
 """Like the built-in `map`: applies a function to jobs, gives the results in the order of the jobs."""
+
+
+def on_threads(function: Callable[[PartJob], Part], jobs: Iterable[PartJob]) -> Iterator[Part]:
+    """`map` on the cores of this machine: results in the order of the jobs, few jobs begun ahead of the caller.
+
+    Threads help: Polars, NumPy, Pillow and the tokenizer work without holding the interpreter.
+    """
+    workers = min(os.cpu_count() or 1, MOST_THREADS)
+    begun: deque[Future[Part]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for job in jobs:
+                begun.append(pool.submit(function, job))
+                if len(begun) > workers:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()
 
 
 def make_part(job: PartJob) -> Part:

@@ -11,7 +11,7 @@ import polars as pl
 from medpatch.align.fit import make_scaler, make_tokenizer, needs_scaler_fit
 from medpatch.align.label import read_labels
 from medpatch.align.mart import read_stay_index
-from medpatch.align.part import PartJob, Spread, make_part
+from medpatch.align.part import PartJob, Spread, make_part, on_threads
 from medpatch.align.report import AlignReport, summarise, write_description
 from medpatch.align.scaler import save_scaler
 from medpatch.align.source import chunks, open_source
@@ -24,8 +24,6 @@ from medpatch.contract.tensor import SCALER, TOKENIZER_DIR
 
 logger = logging.getLogger(__name__)
 
-IDS_IN_WARNING = 20
-
 
 def write_shards(
     warehouse_dir: Path,
@@ -34,7 +32,7 @@ def write_shards(
     out_dir: Path,
     *,
     inputs: str,
-    spread: Spread = map,
+    spread: Spread = on_threads,
     progress: Callable[[int, int], None] | None = None,
 ) -> AlignReport:
     """Write the tensor folder of a run: shards per split, manifest, scaler, tokenizer, spec and report.
@@ -47,7 +45,7 @@ def write_shards(
         config: the run.
         out_dir: the folder to make; absent or whole at any time.
         inputs: digest of what the tensors are made from.
-        spread: applies a function to the chunks; `map` does so here, a cluster elsewhere, with the same outcome.
+        spread: applies a function to the chunks: on the cores here, or on a cluster, with the same outcome.
         progress: told (stays done, stays to do); a fitted scaler reads the train stays twice.
 
     Raises:
@@ -122,13 +120,11 @@ def _counter(progress: Callable[[int, int], None] | None, *, total: int) -> Call
 def _log(report: AlignReport, config: PipelineConfig) -> None:
     logger.info("aligned stays: %s", dict(report.stay_count))
     if report.unreadable_image_count:
-        shown = report.unreadable_dicom_ids[:IDS_IN_WARNING]
         logger.warning(
-            "%d of %d images are absent or not readable, their stays go on without cxr: %s%s",
+            "%d of %d images are absent or not readable under files/ of MIMIC-CXR-JPG, their stays go on without cxr; "
+            "their ids are in align_report.json: download them again",
             report.unreadable_image_count,
             report.image_count,
-            ", ".join(shown),
-            " and others" if report.unreadable_image_count > len(shown) else "",
         )
     for modality in config.modality.modalities:
         if not report.presence_count[str(Split.TRAIN)][str(modality)]:

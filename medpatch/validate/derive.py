@@ -57,6 +57,18 @@ def attrition_frame(attrition: pl.LazyFrame) -> pl.DataFrame:
     return attrition.sort("step").with_columns(unaccounted.alias("stays_unaccounted")).collect()
 
 
+def account_frame(account: pl.LazyFrame) -> pl.DataFrame:
+    """`row_account`, in its own order, plus rows_lost and rows_unaccounted.
+
+    rows_unaccounted is the distance between what the rule before it kept of the same source and what it saw.
+    """
+    before = pl.col("rows_kept").shift(1).over("source")
+    return account.with_columns(
+        (pl.col("rows_in") - pl.col("rows_kept")).alias("rows_lost"),
+        (before - pl.col("rows_in")).abs().fill_null(0).alias("rows_unaccounted"),
+    ).collect()
+
+
 def split_frame(split: pl.LazyFrame, stay: pl.LazyFrame) -> pl.DataFrame:
     """One row per subject_split row or unassigned cohort subject: subject_id, split, is_val, is_test.
 

@@ -41,7 +41,7 @@ def required_tables(config: PipelineConfig) -> tuple[str, ...]:
     """Tables that must be there for a configuration; item tables only of its modalities."""
     items = tuple(table for modality, table in TABLE_OF.items() if modality in config.modality.modalities)
     label = LABEL_TABLE_OF[config.cohort.task]
-    return ("stay", "cohort_attrition", "subject_split", label, "ehr_event", *items, "stay_index")
+    return ("stay", "cohort_attrition", "subject_split", label, "ehr_event", *items, "stay_index", "row_account")
 
 
 def judge_stay(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
@@ -52,6 +52,11 @@ def judge_stay(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Ju
 def judge_attrition(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The flow chart of the cohort."""
     return _of_table("cohort_attrition", derive.attrition_frame(tables["cohort_attrition"]), {})
+
+
+def judge_account(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
+    """What became of the rows of each raw table."""
+    return _of_table("row_account", derive.account_frame(tables["row_account"]), {})
 
 
 def judge_split(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:

@@ -46,6 +46,20 @@ ATTRITION: list[Case] = cases(
     },
 )
 
+ACCOUNT: list[Case] = cases(
+    "row_account",
+    {
+        "there_is_an_account": keep("row_account", NOBODY),
+        "source_is_given": put("row_account", 4, source=None),
+        "rule_is_given": put("row_account", rule=None),
+        "rule_counts_once": put("row_account", 2, rule="cohort"),
+        "rows_in_is_a_count": put("row_account", rows_in=-1, rows_kept=None),
+        "rows_kept_is_a_count": put("row_account", 4, rows_kept=-1),
+        "rule_adds_no_rows": put("row_account", 4, rows_kept=91),
+        "next_rule_starts_where_the_last_ended": put("row_account", 1, rows_in=79),
+    },
+)
+
 SPLIT: list[Case] = cases(
     "subject_split",
     {
@@ -109,4 +123,4 @@ LABEL: list[Case] = cases(
     config=PHENOTYPING,
 )
 
-CASES = STAY + ATTRITION + SPLIT + INDEX + LABEL
+CASES = STAY + ATTRITION + ACCOUNT + SPLIT + INDEX + LABEL

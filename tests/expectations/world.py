@@ -70,6 +70,13 @@ def warehouse() -> Tables:
             "phenotype": list(PHENOTYPES) * STAYS,
             "label": [(i + k) % 5 // 4 for i in range(STAYS) for k in range(len(PHENOTYPES))],
         },
+        "row_account": {
+            "source": ["chartevents"] * 3 + ["radiology"] * 2,
+            "rule": ["staged", "cohort", "not: time missing", "staged", "joined"],
+            "rows_in": [100, 80, 60, 90, 90],
+            "rows_kept": [80, 60, 60, 90, 80],
+            "rows_published": [100, None, None, None, None],
+        },
         "ehr_event": _events(stay_id),
         "subject_split": {"subject_id": subject_id, "split": [split_of(s) for s in subject_id]},
         "cxr_study": {
