@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint ui deploy bench clean
+.PHONY: help install demo test lint up down status bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -31,11 +31,14 @@ lint: $(STAMP)  ## ruff, sqlfluff and the import contracts
 test: lint  ## the linters, then every test
 	$(BIN)/pytest
 
-ui: $(STAMP)  ## Prefect on 127.0.0.1:4200 and MLflow on 127.0.0.1:5000 until Ctrl-C
-	$(BIN)/medpatch ui
+up: $(STAMP)  ## start Prefect, MLflow and a worker on 127.0.0.1, deploy everything, print the addresses
+	$(BIN)/medpatch up $(if $(PREFECT_PORT),--prefect-port $(PREFECT_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
 
-deploy: $(STAMP)  ## register the deployments of prefect.yaml and serve them with a local worker until Ctrl-C
-	$(BIN)/medpatch serve
+down: $(STAMP)  ## stop what make up started
+	$(BIN)/medpatch down
+
+status: $(STAMP)  ## say what of make up runs
+	$(BIN)/medpatch status
 
 bench: $(STAMP)  ## every figure of bench/, ours beside the obvious alternative
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from medpatch.synthetic.identity import _STRIDE, CHUNK_ROOM, CHUNK_SUBJECTS, HADM, SPAN, STAY, SUBJECT
+from medpatch.synthetic.identity import CHUNK_ROOM, CHUNK_SUBJECTS, HADM, SPAN, STAY, STRIDE, SUBJECT
 from medpatch.synthetic.write import write_tree
 
 SUBJECTS = CHUNK_SUBJECTS
@@ -80,7 +80,7 @@ def _diluted(frame: pl.DataFrame, items: tuple[int, ...], *, copies: int) -> pl.
 
 
 def _rounds(frame: pl.DataFrame, rounds: int) -> Iterator[bytes]:
-    shift = CHUNK_ROOM * _STRIDE
+    shift = CHUNK_ROOM * STRIDE
     for number in range(rounds):
         moved = [
             (kind + (pl.col(name) - kind + (number * shift) % SPAN) % SPAN).alias(name)

@@ -1,21 +1,19 @@
 """Mart tables to one Parquet row of tensors per stay, then the tensor gate."""
 
-from pathlib import Path
-from typing import Any
-
 from prefect import flow
 
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.extract import extract_steps
+from flows.fan import spread_over
 from flows.gate import publish_gate
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
 from medpatch.align.cxr import image_fingerprint
 from medpatch.config.base import digest_of
 from medpatch.config.code import TENSOR_CODE
-from medpatch.config.preset import PresetName
-from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_tensors
 
 
@@ -25,7 +23,8 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
     inputs = digest_of(
         run.data_dir.name, warehouse_fingerprint, image_fingerprint(run.warehouse_dir, run.source.cxr_dir)
     )
-    if not is_current(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE):
+
+    def make() -> None:
         from medpatch.align import shard
 
         with progress_bar("aligning stays") as progress:
@@ -35,9 +34,11 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
                 run.config,
                 run.tensor_dir,
                 inputs=inputs,
+                spread=spread_over(run.runner, title="shards"),
                 progress=progress,
             )
-    return fingerprint(run.tensor_dir)
+
+    return ensure(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE, make=make)
 
 
 @step("gate-tensors")
@@ -60,11 +61,14 @@ def align_steps(run: RunContext, warehouse_fingerprint: str) -> str:
 
 @flow(name="align")
 def align(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    *,
+    refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> None:
     """Everything up to the tensors; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     align_steps(run, extract_steps(run))

@@ -1,21 +1,31 @@
 """The `medpatch` command; every subcommand is a thin call into synthetic, the flows or the services."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from medpatch.config.error import MedPatchError
+from flows.cli_option import (
+    DaskAddress,
+    Preset,
+    RawDir,
+    Refresh,
+    RunnerName,
+    Set,
+    WorkDir,
+    named_errors,
+    named_runner,
+    paths_of,
+)
+from flows.cli_service import down, gc, status, up
+from flows.cli_study import leaderboard, search
 from medpatch.config.modality import TextArm
 from medpatch.config.name import Profile, Task
 from medpatch.config.override import parse_overrides
-from medpatch.config.path import PathConfig, set_up_environment
 from medpatch.config.preset import PresetName
-from medpatch.config.search import SearchPart
+from medpatch.config.runner import Runner, RunnerConfig
+from medpatch.contract.refresh import Step
 
 app = typer.Typer(
     name="medpatch",
@@ -24,23 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Preset = Annotated[PresetName, typer.Option("--preset", "-p", help="named configuration")]
-RawDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--raw-dir",
-        help="folder with the MIMIC data sets: mimiciv/, mimic-cxr-jpg/, mimic-iv-note/, or what PhysioNet's "
-        "download leaves [default: MEDPATCH_RAW_DIR, else WORK/raw]",
-    ),
-]
-WorkDir = Annotated[
-    Path | None,
-    typer.Option("--work-dir", help="folder for all outputs [default: MEDPATCH_WORK_DIR, else work]"),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", help="one field changed, e.g. --set train.seed=3; may be repeated"),
-]
 DEFAULT_PRESET = PresetName.tiny_in_hospital_mortality
 
 
@@ -51,11 +44,14 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="seed of the made-up patients")] = 7,
 ) -> None:
     """Make a synthetic MIMIC, run the whole pipeline on it for both tasks, print the results."""
-    with _named_errors():
-        paths = _paths(None, work_dir)
-        from flows.demo import run_demo
+    with named_errors():
+        paths = paths_of(None, work_dir)
+        from flows.server import api_server
 
-        run_demo(paths, subjects=subjects, seed=seed)
+        with api_server(paths):
+            from flows.demo import run_demo
+
+            run_demo(paths, subjects=subjects, seed=seed)
 
 
 @app.command()
@@ -76,7 +72,7 @@ def synth(
     from medpatch.synthetic.overlay import write_overlay
     from medpatch.synthetic.write import write_tree
 
-    with _named_errors(), progress_bar("writing files") as progress:
+    with named_errors(), progress_bar("writing files") as progress:
         if len(places) == 1:
             write_tree(places[0], subjects=subjects, seed=seed, progress=progress)
         elif len(places) == 3 and str(places[0]) == "overlay":
@@ -96,6 +92,7 @@ def extract(
     work_dir: WorkDir = None,
     overrides: Set = None,
     *,
+    refresh: Refresh = None,
     out: Annotated[
         Path | None,
         typer.Option(help="folder for the tables, made or replaced whole [default: a data-… folder in --work-dir]"),
@@ -125,92 +122,69 @@ def extract(
         raw_dir=raw_dir,
         work_dir=work_dir,
         overrides=[*changed, *(overrides or [])],
+        refresh=refresh,
         table_dir=out,
     )
 
 
 @app.command()
 def align(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    *,
+    refresh: Refresh = None,
+    runner: RunnerName = Runner.LOCAL,
+    dask_address: DaskAddress = None,
 ) -> None:
     """Everything up to the gated tensors."""
-    _run_until("tensor_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    spread = named_runner(runner, dask_address)
+    _run_until(
+        "tensor_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=spread
+    )
 
 
 @app.command()
 def train(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    refresh: Refresh = None,
 ) -> None:
     """Everything up to the checkpoints."""
-    _run_until("checkpoint_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    _run_until("checkpoint_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
 
 
 @app.command()
 def evaluate(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
+    preset: Preset = DEFAULT_PRESET,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Set = None,
+    refresh: Refresh = None,
 ) -> None:
     """Everything up to the report; the test split is read here and nowhere else."""
-    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
 
 
 @app.command()
 def run(
-    preset: Preset = DEFAULT_PRESET, raw_dir: RawDir = None, work_dir: WorkDir = None, overrides: Set = None
-) -> None:
-    """The whole job, without a deployment: extract, align, train, evaluate."""
-    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
-
-
-@app.command()
-def search(
-    *,
     preset: Preset = DEFAULT_PRESET,
-    part: Annotated[SearchPart, typer.Option(help="all stages together, one stage, or a rival")] = SearchPart.ALL,
-    trials: Annotated[int, typer.Option(min=1, help="learning rates to try")] = 10,
-    seeds: Annotated[int, typer.Option(min=1, help="training seeds of each")] = 3,
-    low: Annotated[float, typer.Option(help="smallest learning rate")] = 1e-5,
-    high: Annotated[float, typer.Option(help="largest learning rate")] = 1e-3,
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Set = None,
+    *,
+    refresh: Refresh = None,
+    runner: RunnerName = Runner.LOCAL,
+    dask_address: DaskAddress = None,
 ) -> None:
-    """Find a learning rate on validation, over several seeds; a search that was stopped goes on."""
-    with _named_errors():
-        paths = _paths(raw_dir, work_dir)
-        from flows.local import search_locally
-
-        search_locally(
-            preset,
-            part,
-            paths=paths,
-            overrides=parse_overrides(overrides or []),
-            ways={"trials": trials, "seeds": seeds, "low": low, "high": high},
-        )
-
-
-@app.command()
-def ui(
-    work_dir: WorkDir = None,
-    prefect_port: Annotated[int, typer.Option(help="port of the Prefect page")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="port of the MLflow page")] = 5000,
-) -> None:
-    """Serve the Prefect and MLflow pages on 127.0.0.1 until Ctrl-C."""
-    with _named_errors():
-        from flows.service import serve_pages
-
-        serve_pages(_paths(None, work_dir), prefect_port=prefect_port, mlflow_port=mlflow_port)
-
-
-@app.command()
-def serve(
-    work_dir: WorkDir = None,
-    prefect_port: Annotated[int, typer.Option(help="port of the running Prefect server")] = 4200,
-) -> None:
-    """Register the deployments of prefect.yaml and work for them until Ctrl-C; needs `medpatch ui` running."""
-    with _named_errors():
-        from flows.service import serve_worker
-
-        serve_worker(_paths(None, work_dir), prefect_port=prefect_port)
+    """The whole job, without a deployment: extract, align, train, evaluate."""
+    spread = named_runner(runner, dask_address)
+    _run_until(
+        "report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=spread
+    )
 
 
 def _run_until(
@@ -220,43 +194,26 @@ def _run_until(
     raw_dir: Path | None,
     work_dir: Path | None,
     overrides: list[str] | None,
+    refresh: list[Step] | None,
+    runner: RunnerConfig | None = None,
     table_dir: Path | None = None,
 ) -> None:
-    with _named_errors():
-        paths = _paths(raw_dir, work_dir)
-        from flows.local import run_locally
+    with named_errors():
+        paths = paths_of(raw_dir, work_dir)
+        from flows.server import api_server
+        from flows.start import settle
 
-        run_locally(artefact, preset, paths=paths, overrides=parse_overrides(overrides or []), table_dir=table_dir)
+        fields = parse_overrides(overrides or [])
+        places = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "table_dir": table_dir}
+        run = settle(preset, **places, overrides=fields)
+        with api_server(paths):
+            from flows.local import run_locally
 
-
-def _paths(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:
-    paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=work_dir)
-    paths.work_dir.mkdir(parents=True, exist_ok=True)
-    set_up_environment(paths)
-    return paths
-
-
-@contextmanager
-def _named_errors() -> Iterator[None]:
-    """Errors that we raise on purpose end as one readable message and exit code 1, not as a traceback."""
-    try:
-        yield
-    except MedPatchError as error:
-        _forget_frames(error)
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: ", end="")
-        Console(stderr=True, markup=False, highlight=False).print(str(error), soft_wrap=True)
-        sys.exit(1)
+            run_locally(artefact, run, overrides=fields, refresh=refresh or [], runner=runner)
 
 
-def _forget_frames(error: BaseException | None) -> None:
-    """Let go of the frames of an error and of its causes.
-
-    Prefect's background threads keep the error until the process ends, and the open database handles in its
-    frames would be reported as leaked then.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+for command in (search, leaderboard, up, down, status, gc):
+    app.command()(command)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What every flow is handed: the effective configuration and where each artefact of it lives."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medpatch.config.base import digest_of
@@ -20,6 +20,8 @@ from medpatch.config.part import (
 )
 from medpatch.config.path import PathConfig
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.runner import RunnerConfig
+from medpatch.contract.artifact import folder_content
 from medpatch.extract.source import RawSource, find_raw, missing_modalities, raw_fingerprint
 from medpatch.extract.split_list import read_split_list
 
@@ -38,6 +40,7 @@ class RunContext:
         raw_fingerprint: digest of the raw files and of the split lists, if any.
         dropped: modalities asked for but absent from the raw files.
         table_dir: folder for the mart tables; None = inside the work folder.
+        runner: where the parts of a step run; changes no result.
     """
 
     preset: str
@@ -47,6 +50,7 @@ class RunContext:
     raw_fingerprint: str
     dropped: tuple[str, ...]
     table_dir: Path | None = None
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
 
     @property
     def made_up(self) -> str | None:
@@ -61,7 +65,9 @@ class RunContext:
     @property
     def data_dir(self) -> Path:
         """Folder of the warehouse and the tensors."""
-        return self.paths.work_dir / f"data-{self.config.data_digest(self.raw_fingerprint)}"
+        tokenizer = Path(self.config.modality.note_tokenizer)
+        content = folder_content(tokenizer) if tokenizer.is_dir() else ""
+        return self.paths.work_dir / f"data-{self.config.data_digest(self.raw_fingerprint + content)}"
 
     @property
     def warehouse_dir(self) -> Path:
@@ -175,6 +181,8 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
             f"modality.text_arms: {TextArm.WITH_DISCHARGE_NOTE} asks for discharge notes, and no discharge table is "
             f"under {paths.raw_dir}; add MIMIC-IV-Note or leave the arm out"
         )
+    found = (source.ehr_dir, source.cxr_dir, source.note_dir)
+    logger.info("raw data: release %s in %s", source.release, ", ".join(str(f) for f in found if f is not None))
     if dropped:
         logger.warning(
             "%s not found under %s: the run goes on with %s",
@@ -188,6 +196,6 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
         config=config.model_copy(update={"modality": modality}),
         paths=paths,
         source=source,
-        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split.list_dir).to_pylist()),
+        raw_fingerprint=digest_of(raw_fingerprint(source), read_split_list(config.split, source).to_pylist()),
         dropped=tuple(str(m) for m in dropped),
     )

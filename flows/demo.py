@@ -8,6 +8,7 @@ from rich.console import Console
 
 from flows.local import run_locally
 from flows.progress import progress_bar
+from flows.start import settle
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
 from medpatch.synthetic.folder import MADE_UP, generator
@@ -24,11 +25,11 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
     if not _is_that_tree(raw_dir, subjects=subjects, seed=seed):
         with progress_bar(f"making up {subjects} patients") as progress:
             write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)
-    demo_paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=paths.work_dir)
     for preset in DEMO_PRESETS:
-        run_locally("report_dir", preset, paths=demo_paths, overrides={})
+        run = settle(preset, raw_dir=raw_dir, work_dir=paths.work_dir)
+        run_locally("report_dir", run, overrides={})
     console = Console()
-    console.print("Browse: `make ui`, then http://127.0.0.1:4200 (Prefect) and http://127.0.0.1:5000 (MLflow).")
+    console.print("Browse: `make up`, then http://127.0.0.1:4200 (Prefect) and http://127.0.0.1:5000 (MLflow).")
     console.print("Real data: set MEDPATCH_RAW_DIR and run `medpatch run --preset in_hospital_mortality`.")
 
 

@@ -1,39 +1,49 @@
 """Checkpoints to predictions, the prediction gate, the report, and its place in MLflow."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
-from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 
 from flows.align import align_steps
+from flows.collect import note_use
 from flows.context import RunContext
+from flows.ensure import ensure
+from flows.evidence import track_data, track_gates
 from flows.extract import extract_steps
 from flows.gate import publish_gate
+from flows.gpu import gpu_slot
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
+from flows.registry import register
+from flows.show import show_links, show_result
 from flows.start import start
 from flows.step import step
 from flows.tracking import finished_run, remember, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
+from medpatch.config.name import Split
 from medpatch.config.path import code_digest
-from medpatch.config.preset import PresetName
-from medpatch.contract.artifact import fingerprint, is_current
+from medpatch.contract.artifact import folder_content
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
-from medpatch.track.run import TrackedRun, child_run
+from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
+
+if TYPE_CHECKING:  # evaluate imports matplotlib and statsmodels, so it waits until a step needs it
+    from medpatch.evaluate.fact import RunFacts, TestRead
 
 
 @step("predict")
 def predict(run: RunContext, trained: Trained, tensors: str) -> str:
     """Validation and test predictions of every model."""
     inputs = digest_of(trained.fingerprints, tensors, run.config.evaluate.flatten())
-    if not is_current(run.prediction_dir, inputs=inputs, packages=PREDICTION_CODE):
+
+    def make() -> None:
         from medpatch.evaluate.predict import predict_all
 
+        look_at_test(run, "predict")
         with progress_bar("predicting") as progress:
             predict_all(
                 trained.models,
@@ -44,7 +54,8 @@ def predict(run: RunContext, trained: Trained, tensors: str) -> str:
                 inputs=inputs,
                 progress=progress,
             )
-    return fingerprint(run.prediction_dir)
+
+    return ensure(run.prediction_dir, inputs=inputs, packages=PREDICTION_CODE, make=make)
 
 
 @step("gate-predictions")
@@ -62,10 +73,13 @@ def gate_probabilities(run: RunContext, predictions: str) -> None:
 def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
     """Metrics with intervals, tables and pictures of the test split."""
     inputs = report_inputs(run, predictions)
-    if not is_current(run.report_dir, inputs=inputs, packages=REPORT_CODE):
+
+    def make() -> None:
+        from medpatch.contract.confidence import read_confidence
         from medpatch.evaluate.figure_history import read_histories
         from medpatch.evaluate.report import evaluate_run
 
+        facts = run_facts(run, (run.config.train.seed,), look_at_test(run, "report"))
         with progress_bar("judging the test split") as progress:
             evaluate_run(
                 run.prediction_dir / "predictions.parquet",
@@ -74,20 +88,25 @@ def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
                 inputs=inputs,
                 oracle_dir=run.oracle_dir,
                 histories=[row for folder in trained.folders for row in read_histories(folder)],
+                confidence=[one for folder in trained.folders for one in read_confidence(folder)],
                 made_up=run.made_up,
                 warehouse_dir=run.warehouse_dir,
                 tensor_dir=run.tensor_dir,
+                facts=facts,
                 progress=progress,
             )
-    return fingerprint(run.report_dir)
+
+    return ensure(run.report_dir, inputs=inputs, packages=REPORT_CODE, make=make)
 
 
 @step("track")
 def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
     """Metrics of every model on its MLflow run, pictures and tables on the parent's."""
     from medpatch.data.spec import tensor_spec
+    from medpatch.evaluate.fact import read_ledger
     from medpatch.evaluate.report import read_markdown, read_metrics
 
+    log_metrics(parent, {"data/test_reads": float(len(read_ledger(test_ledger(run))))})
     for model, metrics in read_metrics(run.report_dir).items():
         if model == "medpatch":
             log_metrics(parent, metrics)
@@ -99,20 +118,52 @@ def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
             log_metrics(child, metrics)
     log_counts(parent, tensor_spec(run.tensor_dir).stay_count, digest=parent.tags["data_digest"])
     log_report(parent, run.report_dir)
-    for gate in (run.data_dir / "1_warehouse_gate", run.data_dir / "2_tensor_gate", run.run_dir / "4_prediction_gate"):
-        log_report(parent, gate, folder=f"gate/{gate.name}")
+    track_gates(run, parent)
     describe(parent, read_markdown(run.report_dir))
 
 
 def report_inputs(run: RunContext, predictions: str) -> str:
     """Digest of what the report is made from."""
-    oracle = sorted(p.stat().st_size for p in run.oracle_dir.iterdir()) if run.oracle_dir else None
-    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle)
+    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle_digest(run))
 
 
-def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, tensors: str) -> Path:
-    """All of evaluation; the report folder."""
-    predictions = predict(run, trained, tensors)
+def oracle_digest(run: RunContext) -> str | None:
+    """Content of the best possible probabilities beside a made-up tree; None without them."""
+    return None if run.oracle_dir is None else folder_content(run.oracle_dir)
+
+
+def test_ledger(run: RunContext) -> Path:
+    """Where looks at the test split of this data are written down; it outlives the data folder."""
+    return run.paths.work_dir / "test_reads" / f"{run.data_dir.name}.jsonl"
+
+
+def look_at_test(run: RunContext, step: str) -> "tuple[TestRead, ...]":
+    """Record that a step reads the test split; every look at the test stays of this data so far."""
+    from medpatch.data.spec import tensor_spec
+    from medpatch.evaluate.fact import record_read
+
+    stays = tensor_spec(run.tensor_dir).stay_count[Split.TEST]
+    return record_read(test_ledger(run), step=step, run=run.run_dir.name.removeprefix("run-"), stays=stays)
+
+
+def run_facts(run: RunContext, seeds: tuple[int, ...], reads: "tuple[TestRead, ...]") -> "RunFacts":
+    """Where the numbers of this run come from."""
+    from medpatch.evaluate.fact import RunFacts
+
+    code = git_commit()
+    return RunFacts(
+        preset=run.preset,
+        run=run.run_dir.name.removeprefix("run-"),
+        data=run.data_dir.name.removeprefix("data-"),
+        commit=code.commit[:12] + ("+" if code.is_dirty else ""),
+        seeds=seeds,
+        dropped=run.dropped,
+        reads=reads,
+    )
+
+
+def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, predictions: str) -> Path:
+    """All of evaluation after the predictions; the report folder."""
     gate_probabilities(run, predictions)
     write_report(run, trained, predictions)
     track_report(run, trained, parent)
@@ -121,29 +172,40 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, ten
 
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    inputs = digest_of(run.run_dir.name, tensors, run.made_up, code_digest(MODEL_CODE))
-    run_id = finished_run(run, inputs)
-    if run_id is not None:
-        get_run_logger().info("nothing changed: the report and MLflow run %s are current", run_id)
+    inputs = digest_of(
+        run.run_dir.name, run.encoder_digest, tensors, run.made_up, oracle_digest(run), code_digest(MODEL_CODE)
+    )
+    finished = finished_run(run, inputs)
+    if finished is not None:
+        get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
+        show_links(run, finished)
+        note_use(run)
     else:
         with tracked(run) as parent:
-            trained = train_steps(run, tensors, parent)
-            evaluate_steps(run, trained, parent, tensors=tensors)
+            track_data(run, parent)
+            with gpu_slot(run.config):
+                trained = train_steps(run, tensors, parent)
+                predictions = predict(run, trained, tensors)
+            evaluate_steps(run, trained, parent, predictions=predictions)
+            register(run, run.fusion_dir(), parent)
+            show_links(run, parent)
         remember(run, parent, inputs=inputs, shared=trained.folders)
-    if FlowRunContext.get() is not None:
-        from medpatch.evaluate.report import read_markdown
+    from medpatch.evaluate.report import read_markdown, read_metrics
 
-        create_markdown_artifact(read_markdown(run.report_dir), key="result-table")
+    show_result(run, markdown=read_markdown(run.report_dir), metrics=read_metrics(run.report_dir))
     return run.report_dir
 
 
 @flow(name="evaluate")
 def evaluate(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    *,
+    refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> Path:
     """Everything up to the report; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     return model_steps(run, align_steps(run, extract_steps(run)))

@@ -1,19 +1,18 @@
 """Raw MIMIC files to mart tables, layer by layer, then the table gate."""
 
-from pathlib import Path
-from typing import Any
-
 from prefect import flow
 
+from flows.collect import note_use
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.gate import publish_gate
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, TableDir, WorkDir
 from flows.progress import progress_bar
+from flows.show import show_cohort
 from flows.start import start
 from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.code import EXTRACT_CODE
-from medpatch.config.preset import PresetName
-from medpatch.contract.artifact import fingerprint, is_current
 from medpatch.validate.gate import gate_warehouse
 
 
@@ -21,19 +20,22 @@ from medpatch.validate.gate import gate_warehouse
 def stage_raw_tables(run: RunContext) -> str:
     """Parse the raw files once; the fingerprint of the Parquet folder that all configurations share."""
     inputs = digest_of(run.raw_fingerprint)
-    if not is_current(run.staging_dir, inputs=inputs, packages=EXTRACT_CODE):
+
+    def make() -> None:
         from medpatch.extract.staging import build_staging
 
         with progress_bar("parsing raw tables") as progress:
             build_staging(run.source, run.staging_dir, inputs=inputs, progress=progress)
-    return fingerprint(run.staging_dir)
+
+    return ensure(run.staging_dir, inputs=inputs, packages=EXTRACT_CODE, make=make)
 
 
 @step("build-tables")
 def build_tables(run: RunContext, staging_fingerprint: str) -> str:
     """Run sql/ layer by layer; the fingerprint of the warehouse folder."""
     inputs = digest_of(run.data_dir.name, staging_fingerprint)
-    if not is_current(run.warehouse_dir, inputs=inputs, packages=EXTRACT_CODE):
+
+    def make() -> None:
         from medpatch.extract.run import build_warehouse
 
         with progress_bar("building tables") as progress:
@@ -45,7 +47,10 @@ def build_tables(run: RunContext, staging_fingerprint: str) -> str:
                 staging_dir=run.staging_dir,
                 progress=progress,
             )
-    return fingerprint(run.warehouse_dir)
+
+    made = ensure(run.warehouse_dir, inputs=inputs, packages=EXTRACT_CODE, make=make)
+    show_cohort(run)
+    return made
 
 
 @step("gate-tables")
@@ -64,24 +69,21 @@ def extract_steps(run: RunContext) -> str:
     staging = stage_raw_tables(run)
     warehouse = build_tables(run, staging)
     gate_tables(run, warehouse)
+    note_use(run, (run.staging_dir, run.data_dir))
     return warehouse
 
 
 @flow(name="extract")
 def extract(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
-    table_dir: Path | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    table_dir: TableDir = None,
+    *,
+    refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> None:
-    """Extraction alone.
-
-    Args:
-        preset: named configuration.
-        raw_dir: folder with the MIMIC data sets.
-        work_dir: folder for everything that is written.
-        overrides: single fields by dotted name.
-        table_dir: folder for the tables, replaced as a whole; None = inside `work_dir`.
-    """
-    extract_steps(start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir))
+    """Extraction alone."""
+    places = {"raw_dir": raw_dir, "work_dir": work_dir, "table_dir": table_dir}
+    extract_steps(start(preset, **places, overrides=overrides, refresh=refresh, runner=runner))

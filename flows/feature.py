@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.progress import progress_bar
 from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.code import FEATURE_CODE
 from medpatch.config.name import Modality
 from medpatch.config.part import is_frozen
-from medpatch.contract.artifact import fingerprint, is_current
+from medpatch.contract.artifact import fingerprint
 
 
 @step("encode", run_name="encode-{modality}")
@@ -20,7 +21,8 @@ def encode_modality(run: RunContext, modality: Modality, tensors: str) -> Path:
     target = run.feature_dir(modality)
     unimodal_dir = None if is_frozen(run.config, modality) else run.unimodal_dir(modality)
     inputs = digest_of(target.name, target.parent.name, tensors, fingerprint(unimodal_dir) if unimodal_dir else None)
-    if not is_current(target, inputs=inputs, packages=FEATURE_CODE):
+
+    def make() -> None:
         from medpatch.feature.encode import write_features
 
         with progress_bar(f"encoding {modality}") as progress:
@@ -33,6 +35,8 @@ def encode_modality(run: RunContext, modality: Modality, tensors: str) -> Path:
                 inputs=inputs,
                 progress=progress,
             )
+
+    ensure(target, inputs=inputs, packages=FEATURE_CODE, make=make)
     return target
 
 
@@ -45,7 +49,8 @@ def pool_modality(run: RunContext, modality: Modality) -> Path:
         run.confidence_dir(modality),
     )
     inputs = digest_of(target.name, fingerprint(feature_dir), fingerprint(confidence_dir))
-    if not is_current(target, inputs=inputs, packages=FEATURE_CODE):
+
+    def make() -> None:
         from medpatch.feature.pool import write_pools
 
         with progress_bar(f"pooling {modality}") as progress:
@@ -60,6 +65,8 @@ def pool_modality(run: RunContext, modality: Modality) -> Path:
                 inputs=inputs,
                 progress=progress,
             )
+
+    ensure(target, inputs=inputs, packages=FEATURE_CODE, make=make)
     return target
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
+from flows.ensure import ensure
 from medpatch.config.code import GATE_CODE
-from medpatch.contract.artifact import is_current, writing
+from medpatch.contract.artifact import writing
 from medpatch.validate.gate import GateError, GateResult
+from medpatch.validate.index import write_index
 from medpatch.validate.report import to_json, to_markdown, write_validation_report
 
 logger = logging.getLogger(__name__)
@@ -19,12 +21,15 @@ logger = logging.getLogger(__name__)
 def publish_gate(target: Path, *, judge: Callable[[], list[GateResult]], inputs: str, key: str) -> None:
     """Judge unless this very content passed before; write JSON, Markdown and a page; show the table.
 
+    The page of all gates, WORK/gate/index.html, is written anew.
+
     The outcome of a failed gate is kept too, in a folder whose name ends in "_failed".
 
     Raises:
         GateError: a critical expectation failed.
     """
-    if not is_current(target, inputs=inputs, packages=GATE_CODE):
+
+    def judge_and_keep() -> None:
         try:
             results = judge()
         except GateError as error:
@@ -34,6 +39,8 @@ def publish_gate(target: Path, *, judge: Callable[[], list[GateResult]], inputs:
             logger.error("gate failed; every outcome is in %s", failed / "gate.html")
             raise
         _write(target, results, inputs=inputs)
+
+    ensure(target, inputs=inputs, packages=GATE_CODE, make=judge_and_keep)
     _show(target, key=key)
 
 
@@ -42,6 +49,7 @@ def _write(target: Path, results: Sequence[GateResult], *, inputs: str) -> None:
         (aside / "gate.json").write_text(json.dumps(to_json(results), indent=1))
         (aside / "gate.md").write_text(to_markdown(results))
         write_validation_report(results, aside / "gate.html")
+    write_index(target.parents[1])
 
 
 def _show(target: Path, *, key: str) -> None:

@@ -1,7 +1,6 @@
 """The whole job: extract, align, train, evaluate, in that order."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.logging import get_run_logger
@@ -10,12 +9,14 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.evaluate import model_steps
 from flows.extract import extract_steps
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.start import start
 from medpatch.config.preset import PresetName
 
 
 def pipeline_steps(run: RunContext) -> Path:
     """Every step of one run; the report folder."""
+    get_run_logger().info("encoders %s", run.encoder_digest)  # fails here if a pretrained one is not to be had
     warehouse = extract_steps(run)
     tensors = align_steps(run, warehouse)
     return model_steps(run, tensors)
@@ -23,10 +24,13 @@ def pipeline_steps(run: RunContext) -> Path:
 
 @flow(name="medpatch", flow_run_name="{preset}")
 def full_pipeline(
-    preset: PresetName = PresetName.tiny_in_hospital_mortality,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset = PresetName.tiny_in_hospital_mortality,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    *,
+    refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> Path:
     """From raw MIMIC files to an evaluated MedPatch run; what is current is reused.
 
@@ -39,6 +43,6 @@ def full_pipeline(
     Returns:
         The folder of the report.
     """
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     get_run_logger().info("data %s, run %s", run.data_dir.name, run.run_dir.name)
     return pipeline_steps(run)

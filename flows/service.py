@@ -1,105 +1,123 @@
-"""The local services: Prefect server, MLflow server and a worker, all bound to 127.0.0.1."""
+"""The services of one work folder: `medpatch up`, `down` and `status`; everything listens on 127.0.0.1 alone."""
 
-import logging
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from rich.console import Console
+import psutil
 
-from medpatch.config.error import ConfigError
-from medpatch.config.path import REPOSITORY_DIR, PathConfig, child_environment
+from flows import deploy
+from flows.process import MARK, birth, marked, start, stop
+from flows.record import (
+    HOST,
+    MLFLOW,
+    PREFECT,
+    WORKER,
+    Record,
+    Service,
+    forget_record,
+    new_record,
+    read_record,
+    record_file,
+    write_record,
+)
+from flows.run_command import command, log_tail
+from medpatch.config.error import ConfigError, ServiceError
+from medpatch.config.path import PathConfig, child_environment
+from medpatch.contract.lock import lock
 
-logger = logging.getLogger(__name__)
+READY_SECONDS = 120.0
+PORTS = {PREFECT: 4200, MLFLOW: 5000}
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+"""Held slots survive a restart of the server; kept in memory they would stay taken for ever after one."""
 
-HOST = "127.0.0.1"
-POOL = "medpatch-pool"
-READY_SECONDS = 90.0
+Say = Callable[[str], None]
 
 
-def serve_pages(paths: PathConfig, *, prefect_port: int, mlflow_port: int) -> None:
-    """Start both servers, wait until each answers, print the addresses, stop them at Ctrl-C.
+@dataclass(frozen=True)
+class Wanted:
+    """What `up` is asked for.
+
+    Attributes:
+        prefect_port: None takes the port that is in use, else 4200.
+        mlflow_port: None takes the port that is in use, else 5000.
+        worker_limit: flow runs that the worker takes at a time.
+    """
+
+    prefect_port: int | None = None
+    mlflow_port: int | None = None
+    worker_limit: int = 1
+
+
+def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
+    """Start what does not run, wait until each answers, deploy prefect.yaml; harmless if all runs.
 
     Raises:
-        ConfigError: a port is taken, or a server ended or stayed silent.
+        BusyError: another `medpatch up` or `down` of this work folder is at work.
+        ConfigError: a port is taken, or a service runs on another port than the one asked for.
+        ServiceError: a server ended or stayed silent, or the deployment failed; the log's last lines are quoted.
     """
-    for name, port in (("Prefect", prefect_port), ("MLflow", mlflow_port)):
-        _refuse_taken(name, port)
-    paths.mlflow_artifact_dir.mkdir(parents=True, exist_ok=True)
-    prefect = [_bin("prefect"), "server", "start", "--host", HOST, "--port", str(prefect_port)]
-    mlflow = [
-        *(_bin("mlflow"), "server", "--host", HOST, "--port", str(mlflow_port), "--workers", "1"),
-        *("--backend-store-uri", paths.tracking_uri),
-        *("--default-artifact-root", paths.mlflow_artifact_dir.as_uri()),
-    ]
-    pages = {
-        "Prefect": (prefect, f"http://{HOST}:{prefect_port}/api/health"),
-        "MLflow": (mlflow, f"http://{HOST}:{mlflow_port}/health"),
-    }
-    log_dir = paths.work_dir / "log"
-    log_dir.mkdir(parents=True, exist_ok=True)
-    running: list[subprocess.Popen[bytes]] = []
-    try:
-        for name, (command, _) in pages.items():
-            running.append(_start(command, log_dir / f"{name.lower()}.log"))
-        for (name, (_, health)), process in zip(pages.items(), running, strict=True):
-            _wait_until_healthy(name, process, health, log_dir / f"{name.lower()}.log")
-        console = Console()
-        console.print(f"Prefect  http://{HOST}:{prefect_port}")
-        console.print(f"MLflow   http://{HOST}:{mlflow_port}   (experiments medpatch/…)")
-        console.print("Ctrl-C stops both; their logs are in " + str(log_dir), soft_wrap=True)
-        _wait_for_any(running)
-    finally:
-        _stop(running)
+    with lock(record_file(paths), wait_seconds=0):
+        record = read_record(paths) or new_record()
+        ports = {PREFECT: wanted.prefect_port, MLFLOW: wanted.mlflow_port}
+        chosen = {name: _port(record, name, port) for name, port in ports.items()}
+        broken = {name: s for name, s in record.services.items() if not s.answers}
+        missing = [name for name in (PREFECT, MLFLOW) if name in broken or name not in record.services]
+        for name, service in broken.items():
+            say(f"{name}: process {service.pid} {'is silent' if service.is_alive else 'is gone'}; starting it anew")
+        needs_worker = PREFECT in missing or WORKER in broken or WORKER not in record.services
+        if needs_worker and WORKER in record.services:
+            broken[WORKER] = record.services[WORKER]
+        stop(_processes(broken.values()))
+        for name in missing:
+            refuse_taken(name, chosen[name])
+        for name in missing:
+            record = _start(paths, record, name, line=_line(paths, name, chosen[name]), port=chosen[name])
+        for name in missing:
+            _wait(record.services[name], name)
+        api = f"{record.services[PREFECT].address}/api"
+        deploy.prepare(paths, api=api, environment=_environment(paths, record, api=api))
+        if needs_worker:
+            line = [*command("prefect"), "worker", "start", "--pool", deploy.POOL, "--name", f"medpatch-{record.token}"]
+            record = _start(paths, record, WORKER, line=[*line, "--limit", str(wanted.worker_limit)], api=api)
+            deploy.wait_for_worker(api, f"medpatch-{record.token}", record.services[WORKER])
+        return record
 
 
-def serve_worker(paths: PathConfig, *, prefect_port: int) -> None:
-    """Create the work pool, deploy everything in prefect.yaml, and run a process worker until Ctrl-C.
+def down(paths: PathConfig) -> int:
+    """Stop exactly what `up` started here, and whatever those started; how many processes that were."""
+    with lock(record_file(paths), wait_seconds=0):
+        record = read_record(paths)
+        if record is None:
+            return 0
+        count = stop(_processes(record.services.values()))
+        count += stop(marked(record.token))
+        forget_record(paths)
+        return count
+
+
+def status(paths: PathConfig) -> list[tuple[str, str, str]]:
+    """(service, state, address or log) of each service that was started here."""
+    record = read_record(paths)
+    rows = []
+    for service in record.services.values() if record else ():
+        if service.answers:
+            state = "runs"
+        elif service.is_alive:
+            state = "lives but does not answer"
+        else:
+            state = "has ended"
+        rows.append((service.name, state, service.address if service.answers and service.address else str(service.log)))
+    return rows
+
+
+def refuse_taken(name: str, port: int) -> None:
+    """Nothing listens on that port.
 
     Raises:
-        ConfigError: no Prefect server answers, or a step failed.
+        ConfigError: something does.
     """
-    api = f"http://{HOST}:{prefect_port}/api"
-    if not _answers(f"{api}/health"):
-        raise ConfigError(f"no Prefect server answers at {api}; start one with `make ui` and try again")
-    environment = child_environment(paths, PREFECT_API_URL=api, PREFECT_WORKER_QUERY_SECONDS="2")
-    for command in (
-        [_bin("prefect"), "work-pool", "create", POOL, "--type", "process", "--overwrite"],
-        [_bin("prefect"), "deploy", "--all", "--no-prompt"],
-    ):
-        done = subprocess.run(command, cwd=REPOSITORY_DIR, env=environment, check=False)
-        if done.returncode != 0:
-            raise ConfigError(f"`{' '.join(command[1:])}` ended with code {done.returncode}; see its output above")
-    Console().print(
-        f"deployed; run one with: PREFECT_API_URL={api} prefect deployment run medpatch/full-pipeline --watch",
-        soft_wrap=True,
-    )
-    worker = [_bin("prefect"), "worker", "start", "--pool", POOL, "--limit", "1"]
-    running = [subprocess.Popen(worker, cwd=REPOSITORY_DIR, env=environment)]
-    try:
-        _wait_for_any(running)
-    finally:
-        _stop(running)
-
-
-def _bin(name: str) -> str:
-    """The command of that name in the environment that runs us."""
-    return str(Path(sys.executable).with_name(name))
-
-
-def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as out:
-        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
-
-
-def _refuse_taken(name: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -107,54 +125,82 @@ def _refuse_taken(name: str, port: int) -> None:
         except OSError as error:
             raise ConfigError(
                 f"port {port} for {name} is taken on {HOST}; stop what uses it or choose another "
-                f"(--{name.lower()}-port)"
+                f"(--{name.lower()}-port, or make up {name.upper()}_PORT=…)"
             ) from error
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
+def _port(record: Record, name: str, asked: int | None) -> int:
+    used = record.services[name].port if _answers(record, name) else None
+    if asked is not None and used is not None and asked != used:
+        raise ConfigError(f"{name} runs on port {used}, asked for {asked}; `medpatch down` first")
+    return asked or used or PORTS[name]
 
 
-def _wait_until_healthy(name: str, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _answers(record: Record, name: str) -> bool:
+    return name in record.services and record.services[name].answers
+
+
+def _line(paths: PathConfig, name: str, port: int) -> list[str]:
+    """The command that serves it."""
+    place = ["--host", HOST, "--port", str(port)]
+    if name == PREFECT:
+        return [*command("prefect"), "server", "start", *place]
+    paths.mlflow_artifact_dir.mkdir(parents=True, exist_ok=True)
+    store = ["--backend-store-uri", paths.tracking_uri, "--default-artifact-root", paths.mlflow_artifact_dir.as_uri()]
+    return [*command("mlflow"), "server", *place, "--workers", "1", *store]
+
+
+def _environment(
+    paths: PathConfig, record: Record, *, api: str | None = None, ui_api: str | None = None
+) -> dict[str, str]:
+    """Of a service; `ui_api` is where the pages of the Prefect server look for it, which is its own port."""
+    more = {MARK: record.token, "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES}
+    if ui_api is not None:
+        more["PREFECT_SERVER_UI_API_URL"] = ui_api
+    if api is not None:
+        more |= {"PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "2"}
+    return child_environment(paths, **more)
+
+
+def _start(
+    paths: PathConfig,
+    record: Record,
+    name: str,
+    *,
+    line: Sequence[str],
+    port: int | None = None,
+    api: str | None = None,
+) -> Record:
+    """Start it and write that down at once, so that `down` finds it even if we end here."""
+    log = paths.work_dir / "log" / f"{name.lower()}.log"
+    ui_api = f"http://{HOST}:{port}/api" if name == PREFECT else None
+    process = start(line, log=log, environment=_environment(paths, record, api=api, ui_api=ui_api))
+    service = Service(name=name, pid=process.pid, birth=birth(process.pid) or "", port=port, log=log)
+    record = record.with_service(service)
+    write_record(paths, record)
+    return record
+
+
+def _wait(service: Service, name: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise ConfigError(f"the {name} server ended with code {process.returncode}; see {log}")
-        if _answers(url):
+        if service.answers:
             return
-        time.sleep(0.3)
-    raise ConfigError(f"the {name} server did not answer within {READY_SECONDS:.0f} s; see {log}")
+        if not service.is_alive:
+            raise ServiceError(f"the {name} server ended before it answered; {log_tail(service.log)}")
+        time.sleep(0.2)
+    raise ServiceError(f"the {name} server did not answer within {READY_SECONDS:.0f} s; {log_tail(service.log)}")
 
 
-def _wait_for_any(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Until one of the processes ends, or SIGINT/SIGTERM asks us to stop."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    try:
-        while all(process.poll() is None for process in running):
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        logger.info("stopping")
-
-
-def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in running:
-        if process.poll() is None:
-            _signal(process, signal.SIGTERM)
-    for process in running:
+def _processes(services: Iterable[Service]) -> list[psutil.Process]:
+    """The recorded processes that still are themselves, with everything below them."""
+    found: dict[int, psutil.Process] = {}
+    for service in services:
+        if not service.is_alive:
+            continue
         try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            _signal(process, signal.SIGKILL)
-            process.wait()
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """To the whole group where the process leads one, so that its children end too."""
-    if os.getpgid(process.pid) == process.pid:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
+            process = psutil.Process(service.pid)
+            found |= {p.pid: p for p in (process, *process.children(recursive=True))}
+        except psutil.Error:
+            continue
+    return list(found.values())

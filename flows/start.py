@@ -1,6 +1,6 @@
 """From what a person types to a RunContext."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ from medpatch.config.error import ConfigError
 from medpatch.config.override import apply_overrides
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import preset as find_preset
+from medpatch.config.runner import RunnerConfig
 from medpatch.contract.artifact import is_whole
+from medpatch.contract.refresh import Step, refresh_from
 
 
-def start(
+def settle(
     preset: str,
     *,
     raw_dir: Path | None = None,
@@ -21,7 +23,7 @@ def start(
     overrides: Mapping[str, Any] | None = None,
     table_dir: Path | None = None,
 ) -> RunContext:
-    """Preset plus overrides, checked against the raw files.
+    """Preset plus overrides, checked against the raw files; needs no server and imports no prefect.
 
     Args:
         preset: named configuration.
@@ -38,6 +40,39 @@ def start(
     paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=work_dir)
     run = open_context(preset, config, paths)
     return run if table_dir is None else replace(run, table_dir=_own_folder(table_dir))
+
+
+def start(
+    preset: str,
+    *,
+    raw_dir: Path | None = None,
+    work_dir: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    table_dir: Path | None = None,
+    refresh: Collection[Step] = (),
+    runner: RunnerConfig | None = None,
+) -> RunContext:
+    """What a flow begins with: `settle`, and the runs of killed processes closed.
+
+    Args:
+        preset: named configuration.
+        raw_dir: None takes the environment's.
+        work_dir: None takes the environment's.
+        overrides: single fields by dotted name.
+        table_dir: as in `settle`.
+        refresh: steps to do again, each with all that follow it, whatever is current.
+        runner: where the parts of a step run; None means here.
+
+    Raises:
+        ConfigError: unknown preset or field, or a value that its field refuses.
+        RawDataError: the raw files are not usable.
+    """
+    run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
+    from flows.journal import open_entry
+
+    open_entry(run.paths)
+    refresh_from(refresh)
+    return run if runner is None else replace(run, runner=runner)
 
 
 def _own_folder(table_dir: Path) -> Path:

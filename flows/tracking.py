@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.context import RunContext
+from flows.failure import explained
+from flows.journal import note_mlflow_run
 from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
+from medpatch.contract.refresh import is_refreshing
+from medpatch.track.evidence import system_metrics
+from medpatch.track.find import has_run
 from medpatch.track.run import TrackedRun, open_tracking, parent_run
 
 RECORD = "mlflow_run.json"
@@ -15,13 +20,18 @@ RECORD = "mlflow_run.json"
 @contextmanager
 def tracked(run: RunContext) -> Iterator[TrackedRun]:
     """The MLflow parent run of this pipeline run; marked FAILED if the block raises."""
-    with parent_run(
-        open_tracking(run.paths),
-        run.config,
-        preset=run.preset,
-        data_digest=run.data_dir.name.removeprefix("data-"),
-        made_up=run.made_up is not None,
-    ) as parent:
+    with (
+        explained("mlflow"),
+        parent_run(
+            open_tracking(run.paths),
+            run.config,
+            preset=run.preset,
+            data_digest=run.data_dir.name.removeprefix("data-"),
+            made_up=run.made_up is not None,
+        ) as parent,
+        system_metrics(parent),
+    ):
+        note_mlflow_run(run.paths, parent.run_id)
         yield parent
 
 
@@ -39,14 +49,20 @@ def remember(run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterab
     record = {
         "tracking_uri": run.paths.tracking_uri,
         "run_id": parent.run_id,
+        "experiment_id": parent.experiment_id,
         "inputs": inputs,
         "folders": folders,
     }
     replace_text(run.run_dir / RECORD, json.dumps(record, indent=1))
 
 
-def finished_run(run: RunContext, inputs: str) -> str | None:
-    """MLflow run id, if a run from these inputs finished and every folder it left is still whole; else None."""
+def finished_run(run: RunContext, inputs: str) -> TrackedRun | None:
+    """Its MLflow run, if a run from these inputs finished and every folder it left is still whole; else None.
+
+    None too while a step is to be done again.
+    """
+    if is_refreshing():
+        return None
     try:
         record = json.loads((run.run_dir / RECORD).read_text())
         same = record["inputs"] == inputs and record["tracking_uri"] == run.paths.tracking_uri
@@ -54,6 +70,7 @@ def finished_run(run: RunContext, inputs: str) -> str | None:
             is_whole(run.paths.work_dir / name) and fingerprint(run.paths.work_dir / name) == digest
             for name, digest in record["folders"].items()
         )
-        return record["run_id"] if same and whole and run.paths.has_tracking_store else None
+        found = TrackedRun(open_tracking(run.paths), record["run_id"], record["experiment_id"], {})
+        return found if same and whole and has_run(found.tracking, found.run_id) else None
     except (OSError, ValueError, KeyError):
         return None

@@ -4,15 +4,19 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
 from flows.align import align_steps
+from flows.collect import note_use
 from flows.context import RunContext
+from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.feature import encode_modality, pool_modality
+from flows.gpu import gpu_slot
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -21,7 +25,6 @@ from medpatch.config.base import digest_of
 from medpatch.config.code import STAGE_CODE
 from medpatch.config.name import Modality, Rival, Stage
 from medpatch.config.part import is_frozen
-from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, is_current, writing
 from medpatch.track.log import live_metrics, log_history
 from medpatch.track.run import TrackedRun, child_run
@@ -126,6 +129,7 @@ def train_steps(run: RunContext, tensors: str, parent: TrackedRun) -> Trained:
             models[str(rival)] = run.rival_dir(rival)
     trained = Trained(earlier, models, tuple(dropped), children)
     _list_models(run, trained)
+    note_use(run, (*trained.folders, *earlier.feature.values(), *earlier.pool.values()))
     return trained
 
 
@@ -151,15 +155,18 @@ def train_modality(
 
 @flow(name="train")
 def train(
-    preset: PresetName,
-    raw_dir: Path | None = None,
-    work_dir: Path | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+    *,
+    refresh: Refresh = (),
+    runner: RunnerSettings = None,
 ) -> None:
     """Everything up to the checkpoints; what is current is reused."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     tensors = align_steps(run, extract_steps(run))
-    with tracked(run) as parent:
+    with tracked(run) as parent, gpu_slot(run.config):
         train_steps(run, tensors, parent)
 
 
@@ -197,9 +204,13 @@ def _train(job: "Job", parent: TrackedRun, *, name: str, model: str) -> TrackedR
     from medpatch.train.result import read_history
 
     with child_run(parent, name, model=model, tags={"stage": name}) as child:
+
+        def make() -> None:
+            with progress_bar(f"training {name}") as progress, live_metrics(child) as log_metric:
+                run_job(job, log_metric=log_metric, progress=progress)
+
         if is_current(job.out_dir, inputs=job.inputs, packages=STAGE_CODE):
             log_history(child, read_history(job.out_dir))
         else:
-            with progress_bar(f"training {name}") as progress, live_metrics(child) as log_metric:
-                run_job(job, log_metric=log_metric, progress=progress)
+            ensure(job.out_dir, inputs=job.inputs, packages=STAGE_CODE, make=make)
     return child

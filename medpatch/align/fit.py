@@ -56,7 +56,11 @@ def make_tokenizer(source: Source, train: pl.DataFrame) -> "PreTrainedTokenizerF
         return None
     if modality.note_tokenizer == TINY:
         return build_word_tokenizer(_train_texts(source, train), modality.tiny_vocabulary_size)
-    return load_tokenizer(modality.note_tokenizer)
+    tokenizer = load_tokenizer(modality.note_tokenizer)
+    # once, before threads share it; see chunk_notes
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
 
 
 def _train_texts(source: Source, train: pl.DataFrame) -> Iterator[str]:

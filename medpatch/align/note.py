@@ -62,8 +62,9 @@ def chunk_notes(
     Source: MedPatch, chunks of 512 ids, stride 0. Deviates: no limit there, and short chunks are padded.
     """
     engine = tokenizer.backend_tokenizer
-    engine.no_truncation()
-    engine.no_padding()
+    if engine.truncation is not None or engine.padding is not None:  # a change would disturb other threads
+        engine.no_truncation()
+        engine.no_padding()
     start, end, body = tokenizer.cls_token_id, tokenizer.sep_token_id, chunk_tokens - 2
     input_ids: list[np.ndarray] = []
     chunk_count = np.zeros(len(stay_id), dtype=np.int64)

@@ -1,27 +1,28 @@
 """Mart tables to Parquet shards: the whole alignment, a chunk of stays at a time."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from medpatch.align.ehr import value_columns
+import numpy as np
+import polars as pl
+
 from medpatch.align.fit import make_scaler, make_tokenizer, needs_scaler_fit
 from medpatch.align.label import read_labels
 from medpatch.align.mart import read_stay_index
+from medpatch.align.part import PartJob, Spread, make_part, on_threads
 from medpatch.align.report import AlignReport, summarise, write_description
 from medpatch.align.scaler import save_scaler
-from medpatch.align.source import chunks, open_source, read_cxr, read_grid, read_notes
-from medpatch.align.stay import StayColumns, manifest_rows, stay_table
+from medpatch.align.source import chunks, open_source
 from medpatch.align.writer import ShardWriter
 from medpatch.config.code import TENSOR_CODE
-from medpatch.config.name import Modality, Split
+from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import writing
 from medpatch.contract.tensor import SCALER, TOKENIZER_DIR
 
 logger = logging.getLogger(__name__)
-
-IDS_IN_WARNING = 20
 
 
 def write_shards(
@@ -31,6 +32,7 @@ def write_shards(
     out_dir: Path,
     *,
     inputs: str,
+    spread: Spread = on_threads,
     progress: Callable[[int, int], None] | None = None,
 ) -> AlignReport:
     """Write the tensor folder of a run: shards per split, manifest, scaler, tokenizer, spec and report.
@@ -43,6 +45,7 @@ def write_shards(
         config: the run.
         out_dir: the folder to make; absent or whole at any time.
         inputs: digest of what the tensors are made from.
+        spread: applies a function to the chunks: on the cores here, or on a cluster, with the same outcome.
         progress: told (stays done, stays to do); a fitted scaler reads the train stays twice.
 
     Raises:
@@ -63,25 +66,23 @@ def write_shards(
         if tokenizer is not None:
             tokenizer.save_pretrained(folder / TOKENIZER_DIR)
 
+        jobs = _jobs(
+            index,
+            label,
+            warehouse_dir=warehouse_dir,
+            cxr_dir=cxr_dir,
+            config=config,
+            scaler=scaler,
+            tokenizer=tokenizer,
+        )
         writer = ShardWriter(folder, config.modality.shard_stays)
         image_count = 0
         unreadable: list[str] = []
-        for rows in chunks(index):
-            first = writer.stay_count
-            grid = read_grid(source, rows)
-            images = read_cxr(source, rows)
-            stays = StayColumns(
-                index=rows,
-                label=label[first : first + rows.height],
-                grid=grid,
-                ehr=None if grid is None else value_columns(grid, source.layout, scaler=scaler),
-                cxr=images.image,
-                notes={m: read_notes(source, m, rows, tokenizer=tokenizer) for m in (Modality.RR, Modality.DN)},
-            )
-            writer.add(stay_table(stays), manifest_rows(stays, source.layout))
-            image_count += images.asked
-            unreadable += images.unreadable_dicom_ids
-            advance(rows.height)
+        for part in spread(make_part, jobs):
+            writer.add(part.table, part.manifest)
+            image_count += part.images_asked
+            unreadable += part.unreadable_dicom_ids
+            advance(part.table.num_rows)
         manifest = writer.finish()
         report = summarise(manifest, config, image_count=image_count, unreadable=unreadable)
         write_description(
@@ -94,6 +95,14 @@ def write_shards(
         )
     _log(report, config)
     return report
+
+
+def _jobs(index: pl.DataFrame, label: np.ndarray, **shared: Any) -> Iterator[PartJob]:
+    """One job per chunk of stays, in their order."""
+    first = 0
+    for rows in chunks(index):
+        yield PartJob(rows=rows, label=label[first : first + rows.height], **shared)
+        first += rows.height
 
 
 def _counter(progress: Callable[[int, int], None] | None, *, total: int) -> Callable[[int], None]:
@@ -111,13 +120,11 @@ def _counter(progress: Callable[[int, int], None] | None, *, total: int) -> Call
 def _log(report: AlignReport, config: PipelineConfig) -> None:
     logger.info("aligned stays: %s", dict(report.stay_count))
     if report.unreadable_image_count:
-        shown = report.unreadable_dicom_ids[:IDS_IN_WARNING]
         logger.warning(
-            "%d of %d images are absent or not readable, their stays go on without cxr: %s%s",
+            "%d of %d images are absent or not readable under files/ of MIMIC-CXR-JPG, their stays go on without cxr; "
+            "their ids are in align_report.json: download them again",
             report.unreadable_image_count,
             report.image_count,
-            ", ".join(shown),
-            " and others" if report.unreadable_image_count > len(shown) else "",
         )
     for modality in config.modality.modalities:
         if not report.presence_count[str(Split.TRAIN)][str(modality)]:

@@ -28,8 +28,8 @@ TABLE = {
 }
 NOTES = (Modality.RR, Modality.DN)
 
-CHUNK_STAYS = 512
-"""Stays in memory at once."""
+CHUNK_STAYS = 1024
+"""Stays aligned at once by one worker."""
 
 
 @dataclass(frozen=True)

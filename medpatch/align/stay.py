@@ -10,8 +10,9 @@ import pyarrow as pa
 from medpatch.align.channel import ChannelLayout
 from medpatch.align.ehr import EhrGrid
 from medpatch.align.note import NoteChunks
+from medpatch.config.error import ContractError
 from medpatch.config.name import Modality
-from medpatch.contract.tensor import EHR_CHANNELS, EHR_VALUE_COLUMNS, STAY_SCHEMA
+from medpatch.contract.tensor import EHR_CHANNELS, EHR_TYPE, EHR_VALUE_COLUMNS, STAY_SCHEMA
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,27 @@ def manifest_rows(stays: StayColumns, layout: ChannelLayout) -> pl.DataFrame:
 
 
 def _ehr_columns(stays: StayColumns) -> dict[str, pa.Array]:
-    types = {name: STAY_SCHEMA.field(name).type for name in ("ehr", "ehr_observed")}
     if stays.grid is None or stays.ehr is None:
-        return {name: pa.nulls(len(stays.label), kind) for name, kind in types.items()}
-    offset = _null_where_empty(stays.grid.offset)
-    value = pa.FixedSizeListArray.from_arrays(pa.array(stays.ehr.ravel()), EHR_VALUE_COLUMNS)
-    observed = pa.FixedSizeListArray.from_arrays(pa.array(stays.grid.observed.ravel()), EHR_CHANNELS)
+        return {name: pa.nulls(len(stays.label), pa.binary()) for name in ("ehr", "ehr_observed")}
     return {
-        "ehr": pa.ListArray.from_arrays(offset, value, types["ehr"]),
-        "ehr_observed": pa.ListArray.from_arrays(offset, observed, types["ehr_observed"]),
+        "ehr": _bytes_column(stays.grid.offset, stays.ehr.astype(EHR_TYPE, copy=False)),
+        "ehr_observed": _bytes_column(stays.grid.offset, stays.grid.observed),
     }
+
+
+def _bytes_column(offset: np.ndarray, value: np.ndarray) -> pa.BinaryArray:
+    """Rows offset[i]:offset[i + 1] of a matrix as the bytes of row i; null where there is none."""
+    width = value.shape[1] * value.itemsize
+    if offset[-1] * width > np.iinfo(np.int32).max:
+        raise ContractError(
+            f"{len(offset) - 1} stays have {offset[-1]} time steps, more than one column of bytes holds; "
+            "look at stay_index.window_hours"
+        )
+    is_valid = pa.array(np.diff(offset) > 0).buffers()[1]
+    start = pa.py_buffer((offset * width).astype(np.int32))
+    return pa.Array.from_buffers(
+        pa.binary(), len(offset) - 1, [is_valid, start, pa.py_buffer(np.ascontiguousarray(value))]
+    )
 
 
 def _note_column(notes: NoteChunks | None, count: int) -> pa.Array:

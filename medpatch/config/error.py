@@ -21,5 +21,17 @@ class CheckpointError(MedPatchError):
     """A checkpoint is absent, incomplete or belongs to other data."""
 
 
+class ServiceError(MedPatchError):
+    """A server that the run needs (Prefect, MLflow) is down, stays silent, or its store is not usable."""
+
+
+class ServerLostError(ServiceError):
+    """The Prefect server stopped answering in the middle of a run."""
+
+
+class BusyError(MedPatchError):
+    """Another process is at work on the same thing; wait for it."""
+
+
 class ResourceError(MedPatchError):
     """The machine ran out of something: disk, memory, file handles."""

@@ -84,7 +84,9 @@ class FusionConfig(Frozen):
         description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless None",
     )
     is_share_chosen: bool = Field(
-        False, description="per modality and label, take the share of 'high' tokens that tells the label best on val"
+        True,
+        description="per modality and label, the share of 'high' tokens that tells the label best on val; "
+        "`high_share` where val cannot judge. Without a `high_share` the threshold is fixed",
     )
     temperature_positions: int = Field(
         0, ge=0, description="calibrate so many token positions each on its own; 0 = one temperature per label"
@@ -94,21 +96,25 @@ class FusionConfig(Frozen):
     use_missingness: bool = True
     use_late: bool = True
     compat: Compat = Field(
-        Compat.REPAIRED, description="wiring; 'published' is meant with score=confidence and high_share=None"
+        Compat.REPAIRED,
+        description="numerics of the published code, which needs score=confidence or entropy and high_share=none, "
+        "or repaired",
     )
-
-    @model_validator(mode="after")
-    def _has_a_share_to_fall_back_on(self) -> "FusionConfig":
-        if self.is_share_chosen and self.high_share is None:
-            raise ValueError(
-                "fusion: is_share_chosen needs high_share, for labels that val cannot judge; give a share, say 0.25"
-            )
-        return self
 
     @model_validator(mode="after")
     def _has_a_head(self) -> "FusionConfig":
         if not (self.use_joint or self.use_missingness or self.use_late):
             raise ValueError("fusion: use_joint, use_missingness and use_late are all off; no head is left")
+        return self
+
+    @model_validator(mode="after")
+    def _published_scores_with_published_wiring(self) -> "FusionConfig":
+        is_published_score = self.score in (Score.CONFIDENCE, Score.ENTROPY) and self.high_share is None
+        if self.compat is Compat.PUBLISHED and not is_published_score:
+            raise ValueError(
+                f"fusion: compat=published goes with score=confidence (or entropy) and high_share=none, found "
+                f"score={self.score} and high_share={self.high_share}; set them too, or compat=repaired"
+            )
         return self
 
 

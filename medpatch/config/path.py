@@ -16,8 +16,9 @@ OFFLINE_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""Telemetry of prefect, mlflow and great_expectations switched off."""
+"""Telemetry of prefect, mlflow and great_expectations switched off, and MLflow's bars about copied files."""
 
 
 class PathConfig(Frozen):
@@ -41,10 +42,10 @@ class PathConfig(Frozen):
         return self.work_dir / "mlartifacts"
 
     @property
-    def has_tracking_store(self) -> bool:
-        """False if the tracking URI names a local database that is not there (any more)."""
-        prefix = "sqlite:///"
-        return not self.tracking_uri.startswith(prefix) or Path(self.tracking_uri.removeprefix(prefix)).is_file()
+    def shown_tracking_uri(self) -> str:
+        """The tracking URI without user name and password, for pages and messages."""
+        scheme, separator, rest = self.tracking_uri.partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else self.tracking_uri
 
 
 def switch_off_telemetry() -> None:
@@ -81,6 +82,16 @@ def set_up_environment(paths: PathConfig) -> None:
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # a warning before the first flow
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "medpatch,flows")
+
+
+def prefect_api() -> str | None:
+    """Address of the Prefect API that the user, or a worker, has named; None if none is."""
+    return os.environ.get("PREFECT_API_URL")
+
+
+def set_prefect_api(address: str) -> None:
+    """Make this process and its children use that Prefect API; call before prefect is imported."""
+    os.environ["PREFECT_API_URL"] = address
 
 
 def child_environment(paths: PathConfig, **more: str) -> dict[str, str]:

@@ -8,6 +8,14 @@ from medpatch.config.base import Frozen
 from medpatch.config.name import Rival
 
 
+class Device(StrEnum):
+    """Where networks run."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 class Head(StrEnum):
     """Which output of the network is the reported prediction."""
 
@@ -62,7 +70,11 @@ class RateConfig(Frozen):
 class TrainConfig(Frozen):
     """How the weights are found, for all stages."""
 
-    seed: int = Field(1002, ge=0, description="the one seed of initialisation, shuffling and dropout")
+    seed: int = Field(
+        1002,
+        ge=0,
+        description="the one seed of initialisation, shuffling and dropout; the default is the published one",
+    )
     batch_size: int = Field(16, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     rate: RateConfig = RateConfig()
@@ -93,7 +105,7 @@ class TrainConfig(Frozen):
         64, gt=0, description="tokens per stay and modality that a rival reads; more are averaged"
     )
     precision: Precision = Precision.FLOAT32
-    device: str = Field("auto", description="auto, cpu or cuda")
+    device: Device = Field(Device.AUTO, description="where networks run; auto takes a GPU that is there")
     processes: int = Field(1, gt=0, description="training processes on this machine, one per GPU or, on a CPU, core")
     state_seconds: float = Field(300.0, ge=0, description="how often a long epoch is saved for resuming, seconds")
 
@@ -117,3 +129,19 @@ class EvaluateConfig(Frozen):
     )
     batch_size: int = Field(64, gt=0, description="stays per forward pass, without gradients")
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
+    min_group_stays: int = Field(
+        30, gt=1, description="stays and patients below which a subgroup is counted as small and not judged"
+    )
+    min_count: int = Field(10, gt=0, description="counts from 1 to below this are hidden in table 1 and subgroups")
+    age_edges_years: tuple[int, ...] = Field(
+        (45, 65, 80), min_length=1, description="lower ends of the age bands after the youngest, years"
+    )
+    sensitivities: tuple[float, ...] = Field(
+        (0.8, 0.9), description="operating points: sensitivity that the threshold reaches on validation"
+    )
+    alert_rates: tuple[float, ...] = Field(
+        (0.05, 0.1), description="operating points: share of stays that the threshold alerts for on validation"
+    )
+    drop_shares: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 0.75, 1.0), min_length=2, description="shares of stays that lose a modality, ascending"
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 from medpatch.config.base import digest_of
 from medpatch.config.error import ContractError
 from medpatch.config.path import code_digest
+from medpatch.contract.refresh import must_be_redone, note_written
 
 DESCRIPTION = "artifact.json"
 
@@ -37,6 +38,7 @@ def replacing(target: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             aside.rename(target)
+        note_written(target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -60,13 +62,18 @@ def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Ite
         if not files:
             raise ContractError(f"{target}: nothing was written; the step that makes it produced no file")
         size = {str(p.relative_to(aside)): p.stat().st_size for p in files}
-        content = digest_of({str(p.relative_to(aside)): _content(p) for p in files})
+        content = folder_content(aside)
         description = {"inputs": inputs, "code": code_digest(packages), "files": size, "content": content}
         (aside / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
 
 def is_current(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> bool:
-    """True if `target` was made from these inputs by this code and every file still has its size."""
+    """True if `target` was made from these inputs by this code and every file still has its size.
+
+    False while its step is to be done again (`contract.refresh`) and it has not been written since.
+    """
+    if must_be_redone(target, packages):
+        return False
     try:
         description = json.loads((target / DESCRIPTION).read_text())
         same = description["inputs"] == inputs and description["code"] == code_digest(packages)
@@ -111,6 +118,12 @@ def replace_text(file: Path, text: str) -> None:
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     aside.write_text(text)
     aside.replace(file)
+
+
+def folder_content(folder: Path) -> str:
+    """Digest of the names and bytes of every file below a folder."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return digest_of({str(p.relative_to(folder)): _content(p) for p in files})
 
 
 def _content(file: Path) -> str:

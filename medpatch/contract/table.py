@@ -99,6 +99,7 @@ TABLES: dict[str, pa.Schema] = {
             ("rule", pa.string()),
             ("rows_in", pa.int64()),
             ("rows_kept", pa.int64()),
+            ("rows_published", pa.int64()),
         ]
     ),
 }
@@ -106,7 +107,9 @@ TABLES: dict[str, pa.Schema] = {
 
 `note_order` numbers a stay's notes from 0 in the order they are joined; `reason` says in a few words why
 the item was chosen; `image_path` is relative to the MIMIC-CXR-JPG folder. `row_account` has one row per
-source table and rule. Categorical channels carry `value_text`, numeric ones `value`.
+source table and rule, in the order in which they apply; `rows_published` is what the release is said to hold,
+where that is known and the files claim to be the whole release. The label table of the task has the samples
+only. Categorical channels carry `value_text`, numeric ones `value`.
 """
 
 

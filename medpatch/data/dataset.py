@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,18 @@ class ShardDataset:
         """(N, K) int8, read without decoding anything else."""
         by_shard = [read_shard(self._dir / name, ()).label for name in self._shards]
         return np.stack([by_shard[number][row] for number, row in self._place])
+
+    def decode_ahead(self) -> None:
+        """Decode all shards at once on all cores, where all of them may stay in memory; else nothing.
+
+        A shuffled epoch touches every shard within its first batches, one after the other without this.
+        """
+        absent = [number for number in range(len(self._shards)) if number not in self._resident]
+        if self.resident_shards is not None or not absent:
+            return
+        with ThreadPoolExecutor() as pool:
+            read = pool.map(lambda number: read_shard(self._dir / self._shards[number], self.modalities), absent)
+            self._resident.update(zip(absent, read, strict=True))
 
     def _shard(self, number: int) -> Shard:
         shard = self._resident.get(number)

@@ -36,6 +36,8 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the epoch."""
+        if self.shuffle:
+            self.dataset.decode_ahead()
         order = self._order().tolist()
         for first in range(0, len(order), self.batch_size):
             records = [self.dataset[i] for i in order[first : first + self.batch_size]]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from medpatch.config.error import ContractError
 from medpatch.config.name import Modality
-from medpatch.contract.tensor import EHR_CHANNELS, EHR_VALUE_COLUMNS, STAY_SCHEMA, StayRecord
+from medpatch.contract.tensor import EHR_CHANNELS, EHR_TYPE, EHR_VALUE_COLUMNS, STAY_SCHEMA, StayRecord
 
 COLUMN = {
     Modality.EHR: ("ehr", "ehr_observed"),
@@ -105,7 +105,7 @@ def read_shard(file: Path, modalities: Sequence[Modality]) -> Shard:
     """
     wanted = ["stay_id", "subject_id", "label", *(name for m in modalities for name in COLUMN[m])]
     try:
-        table = pq.read_table(file, columns=wanted, memory_map=True)
+        table = pq.read_table(file, columns=wanted, memory_map=True, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise ContractError(f"{file}: not a readable shard; run align again") from error
     for name in wanted:
@@ -117,8 +117,8 @@ def read_shard(file: Path, modalities: Sequence[Modality]) -> Shard:
         stay_id=column["stay_id"].to_numpy(),
         subject_id=column["subject_id"].to_numpy(),
         label=column["label"].flatten().to_numpy().reshape(table.num_rows, -1),
-        ehr=_matrix(column["ehr"], EHR_VALUE_COLUMNS) if has_ehr else None,
-        ehr_observed=_matrix(column["ehr_observed"], EHR_CHANNELS) if has_ehr else None,
+        ehr=_matrix(column["ehr"], EHR_VALUE_COLUMNS, np.dtype(EHR_TYPE)) if has_ehr else None,
+        ehr_observed=_matrix(column["ehr_observed"], EHR_CHANNELS, np.dtype(bool)) if has_ehr else None,
         cxr=_bytes(column["cxr"]) if Modality.CXR in modalities else None,
         note={m: _note(column[str(m)]) for m in (Modality.RR, Modality.DN) if m in modalities},
     )
@@ -134,16 +134,17 @@ def _whole(column: pa.ChunkedArray, file: Path) -> pa.Array:
     return array
 
 
-def _matrix(column: pa.ListArray, width: int) -> Ragged:
-    value = column.values.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-    return Ragged(value, column.offsets.to_pylist(), column.is_valid().to_pylist())
+def _matrix(column: pa.BinaryArray, width: int, kind: np.dtype) -> Ragged:
+    flat = _bytes(column)
+    steps = [offset // (width * kind.itemsize) for offset in flat.offset]
+    return Ragged(flat.value.view(kind).reshape(-1, width), steps, flat.is_present)
 
 
 def _bytes(column: pa.BinaryArray) -> Ragged:
     _, offset, value = column.buffers()
     offset = np.frombuffer(offset, dtype=np.int32, count=len(column) + 1)
-    pixels = np.zeros(0, dtype=np.uint8) if value is None else np.frombuffer(value, dtype=np.uint8)
-    return Ragged(pixels, offset.tolist(), column.is_valid().to_pylist())
+    content = np.zeros(0, dtype=np.uint8) if value is None else np.frombuffer(value, dtype=np.uint8, count=offset[-1])
+    return Ragged(content, offset.tolist(), column.is_valid().to_pylist())
 
 
 def _note(column: pa.ListArray) -> Note:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from statsmodels.stats.proportion import proportion_confint
 
 Floats = NDArray[np.floating]
 
@@ -22,10 +23,14 @@ class Recalibration:
             probability right. Positive: the model says too little. NaN with one class.
         slope: (K,) slope when intercept and slope are fitted together. Below 1: the model is too sure.
             NaN with one class, a constant logit or separated classes.
+        slope_intercept: (K,) the intercept that belongs to `slope`.
+        limit: logits were cut to [-limit, limit] before.
     """
 
     intercept: Floats
     slope: Floats
+    slope_intercept: Floats
+    limit: float = LOGIT_LIMIT
 
 
 @dataclass(frozen=True)
@@ -60,16 +65,20 @@ def expected_calibration_error(probability: Floats, label: NDArray, *, bins: int
     Source: Guo et al. 2017, as the MedPatch code uses it. It sees only how sure the decision is: for the
     probability of the label itself look at the recalibration and the reliability curve.
     """
+    gap, place = confidence_bins(probability, label, bins=bins)
+    error = np.zeros(probability.shape[1])
+    for number in range(1, bins + 1):
+        error += np.abs(np.where(place == number, gap, 0.0).sum(axis=0)) / len(probability)
+    return error
+
+
+def confidence_bins(probability: Floats, label: NDArray, *, bins: int) -> tuple[Floats, NDArray[np.integer]]:
+    """Confidence minus correctness of the 0.5 decision, and its bin from 1, each (N, K)."""
     confidence = np.maximum(probability, 1 - probability)
     is_right = (probability >= 0.5) == (np.asarray(label) > 0)
     edges = np.linspace(0, 1, bins + 1, dtype=probability.dtype)
-    place = np.searchsorted(edges, confidence, side="left")  # bin number from 1: (lo, hi]
-    error = np.zeros(probability.shape[1])
-    for number in range(1, bins + 1):
-        inside = place == number
-        gap = np.where(inside, confidence.astype(np.float64) - is_right, 0.0).sum(axis=0)
-        error += np.abs(gap) / len(probability)
-    return error
+    place = np.searchsorted(edges, confidence, side="left")  # (lo, hi]
+    return confidence.astype(np.float64) - is_right, place
 
 
 def recalibrate(logit: Floats, label: NDArray) -> Recalibration:
@@ -82,7 +91,7 @@ def recalibrate(logit: Floats, label: NDArray) -> Recalibration:
     Source: Van Calster et al. 2019 (doi:10.1186/s12916-019-1466-7), weak calibration.
     """
     labels = logit.shape[1]
-    intercept, slope = np.full((2, labels), np.nan)
+    intercept, slope, both = np.full((3, labels), np.nan)
     for k in range(labels):
         x = np.clip(np.asarray(logit[:, k], float), -LOGIT_LIMIT, LOGIT_LIMIT)
         y = np.asarray(label[:, k], float)
@@ -90,8 +99,8 @@ def recalibrate(logit: Floats, label: NDArray) -> Recalibration:
             continue
         intercept[k] = _fit(np.ones((len(x), 1)), y, offset=x)[0]
         if np.ptp(x) > 0:
-            slope[k] = _fit(np.column_stack([np.ones(len(x)), x]), y, offset=np.zeros(len(x)))[1]
-    return Recalibration(intercept=intercept, slope=slope)
+            both[k], slope[k] = _fit(np.column_stack([np.ones(len(x)), x]), y, offset=np.zeros(len(x)))
+    return Recalibration(intercept=intercept, slope=slope, slope_intercept=both)
 
 
 def reliability(probability: Floats, label: NDArray, *, points: int = 10) -> Reliability:
@@ -107,7 +116,7 @@ def reliability(probability: Floats, label: NDArray, *, points: int = 10) -> Rel
     count = count[is_used]
     predicted = np.bincount(group, weights=probability, minlength=len(is_used))[is_used] / count
     observed = np.bincount(group, weights=np.asarray(label, float), minlength=len(is_used))[is_used] / count
-    low, high = _wilson(observed, count)
+    low, high = proportion_confint(np.round(observed * count), count, alpha=0.05, method="wilson")
     return Reliability(predicted=predicted, observed=observed, low=low, high=high, count=count)
 
 
@@ -143,11 +152,3 @@ def _loss(design: Floats, y: Floats, *, offset: Floats, beta: Floats) -> float:
 
 def _sigmoid(z: Floats) -> Floats:
     return 0.5 * (1 + np.tanh(z / 2))
-
-
-def _wilson(share: Floats, count: NDArray) -> tuple[Floats, Floats]:
-    """95 % score interval of a share; Source: Wilson 1927."""
-    z2 = 1.959964**2
-    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = np.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)

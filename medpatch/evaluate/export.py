@@ -6,23 +6,25 @@ from dataclasses import asdict
 from typing import Any
 
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.chapter import Analyses
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.name import MEDPATCH
+from medpatch.evaluate.replicate import METRICS
 from medpatch.evaluate.summary import Estimate, ModelResult, Score
 from medpatch.evaluate.table import Table
 
 HEADS_OF = {"": MEDPATCH, "_high": "medpatch_high", "_low": "medpatch_low"}
-PLAIN = ("brier", "ece", "slope", "intercept")
 
 
-def to_json(verdict: Verdict, config: PipelineConfig, *, made_up: str | None) -> dict[str, Any]:
-    """The verdict with its configuration; a number that does not exist is null."""
+def to_json(verdict: Verdict, analyses: Analyses, config: PipelineConfig, *, made_up: str | None) -> dict[str, Any]:
+    """The verdict and the analyses with their configuration; a number that does not exist is null."""
     content = {
         "task": str(config.cohort.task),
         "split": "test",
         "made_up": made_up,
         "config": config.flatten(),
         **asdict(verdict),
+        "analyses": asdict(analyses),
         "flat": {result.model: flat_metrics(verdict.results, result.model) for result in verdict.results},
     }
     return _null(content)
@@ -34,10 +36,9 @@ def long_table(verdict: Verdict) -> Table:
     for result in (*verdict.results, *verdict.own_stays):
         for score in _scores(result):
             head = (result.model, result.subset, score.name, str(result.stays), str(score.positives))
-            for metric in ("auroc", "auprc"):
+            for metric in METRICS:
                 found: Estimate = getattr(score, metric)
                 rows.append((*head, metric, _text(found.value), _text(found.low), _text(found.high)))
-            rows += [(*head, metric, _text(getattr(score, metric)), "", "") for metric in PLAIN]
         if result.difference is not None:
             gap = result.difference
             head = (result.model, result.subset, "macro", str(result.stays), str(result.macro.positives))
@@ -60,10 +61,13 @@ def flat_metrics(results: Sequence[ModelResult], model: str) -> dict[str, float]
             flat |= {f"test/auroc{suffix}": score.auroc.value, f"test/auprc{suffix}": score.auprc.value}
     result = by_name[model]
     score = result.macro
-    flat |= {f"test/{metric}": getattr(score, metric) for metric in PLAIN}
-    for metric in ("auroc", "auprc"):
+    for metric in METRICS:
         found: Estimate = getattr(score, metric)
-        flat |= {f"test/{metric}_interval_low": found.low, f"test/{metric}_interval_high": found.high}
+        flat |= {
+            f"test/{metric}": found.value,
+            f"test/{metric}_interval_low": found.low,
+            f"test/{metric}_interval_high": found.high,
+        }
     flat |= {
         "test/stays": result.stays,
         "test/positives": score.positives,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def tidy(axis: Axes) -> None:
 
 
 def save(picture: Picture, folder: Path, *, made_up: str | None, source: str) -> Path:
-    """Write the picture as PNG, with its source and, for invented data, that statement at the bottom.
+    """Write the picture as PNG and as SVG, with its source and, for invented data, that statement at the bottom.
 
     Args:
         picture: what to write.
@@ -75,4 +76,7 @@ def save(picture: Picture, folder: Path, *, made_up: str | None, source: str) ->
         figure.text(0.01, line_share * (place + 0.3), line, fontsize=7.5, color=colour, va="bottom", fontweight=weight)
     path = folder / f"{picture.name}.png"
     figure.savefig(path, dpi=DOTS_PER_INCH)
+    figure.set_layout_engine("none")  # everything has its place by now; laying out is most of the work
+    with rc_context({"svg.hashsalt": picture.name}):  # the same picture, the same file
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path

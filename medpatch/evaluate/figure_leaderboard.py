@@ -28,8 +28,8 @@ def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Pict
     right.tick_params(axis="y", length=0)
     has_oracle = ranked[-1].oracle_auroc is not None
     if has_oracle:
-        left.annotate("oracle", (ranked[-1].oracle_auroc, len(ranked) - 1), xytext=(-4, 0), textcoords="offset points",
-                      ha="right", va="center", fontsize=8, color=INK)  # fmt: skip
+        left.annotate("oracle", (ranked[-1].oracle_auroc, len(ranked) - 1), xytext=(0, 12), textcoords="offset points",
+                      ha="center", va="bottom", fontsize=8, color=INK)  # fmt: skip
     caption = f"Dot: value on the test split; line: {level:.0%} interval over resampled patients." + (
         " Black tick: the best AUROC that anyone could reach with the same inputs." if has_oracle else ""
     )

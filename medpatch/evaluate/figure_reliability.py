@@ -23,7 +23,7 @@ def reliability_picture(prediction: SplitPrediction, results: Sequence[ModelResu
     curves = [reliability(prediction.models[r.model].probability.ravel(), label, points=points) for r in shown]
     top = min(1.0, 1.08 * max(max(c.predicted.max(), c.high.max()) for c in curves))
     for place, (axis, result, curve) in enumerate(zip(axes, shown, curves, strict=False)):
-        look = style(result.model)
+        look, score = style(result.model), result.macro
         axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
         reach = np.clip([curve.observed - curve.low, curve.high - curve.observed], 0, 1)
         axis.errorbar(
@@ -32,7 +32,7 @@ def reliability_picture(prediction: SplitPrediction, results: Sequence[ModelResu
         )  # fmt: skip
         axis.set_title(look.label, fontsize=9.5, color=INK, loc="left")
         axis.text(
-            0.04, 0.95, f"ECE {result.macro.ece:.3f}\nBrier {result.macro.brier:.3f}\nslope {result.macro.slope:.2f}",
+            0.04, 0.95, f"ECE {score.ece.value:.3f}\nBrier {score.brier.value:.3f}\nslope {score.slope.value:.2f}",
             transform=axis.transAxes, fontsize=8, color=INK, va="top",
         )  # fmt: skip
         axis.set(xlim=(0, top), ylim=(0, top), aspect="equal")

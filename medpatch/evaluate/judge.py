@@ -1,6 +1,6 @@
 """All comparisons on the test split; what has to be chosen is chosen on validation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from medpatch.config.name import Modality
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.compare import Comparison, compare
 from medpatch.evaluate.metric import auroc, macro, single_class_labels
-from medpatch.evaluate.name import MEDPATCH, TASK_WORDS, UNIMODAL_PREFIX, in_order, is_unimodal, modality_set, unimodal
+from medpatch.evaluate.name import MEDPATCH, TASK_WORDS, UNIMODAL_PREFIX, compared, is_unimodal, modality_set, unimodal
 from medpatch.evaluate.oracle import gap_closed, oracle_auroc
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.summary import Judged, ModelResult, judge_models, with_difference
@@ -23,19 +24,23 @@ class Verdict:
 
     Attributes:
         results: one per model, on every test stay, in the order of the tables.
+        comparisons: MedPatch beside every other model.
         own_stays: per modality its own model and MedPatch, on the stays that have it.
         best_single: unimodal model with the best macro AUROC on validation; None without unimodal models.
         head: reported head and how it was chosen, in words.
         warnings: named conditions that a reader must know.
         source: split and counts, in a few words.
+        runs: training seeds that the numbers are means over.
     """
 
     results: tuple[ModelResult, ...]
+    comparisons: tuple[Comparison, ...]
     own_stays: tuple[ModelResult, ...]
     best_single: str | None
     head: str
     warnings: tuple[str, ...]
     source: str
+    runs: int
 
     def of(self, model: str | None) -> ModelResult | None:
         """The result of one model on every stay, if it was judged."""
@@ -48,8 +53,8 @@ class Verdict:
 
 
 def judge(
-    val: SplitPrediction,
-    test: SplitPrediction,
+    val: Sequence[SplitPrediction],
+    test: Sequence[SplitPrediction],
     config: PipelineConfig,
     *,
     oracle_dir: Path | None,
@@ -59,21 +64,21 @@ def judge(
     """Judge every model on test; the best single modality is chosen on val.
 
     Args:
-        val: chooses.
-        test: judges.
+        val: chooses; one per training seed.
+        test: judges; of the same runs, whose mean every number is.
         config: task, modalities, bootstrap.
         oracle_dir: best possible probabilities, or None.
         head: reported head, in words.
         progress: called with (steps done, steps).
     """
-    models = in_order(test.models)
+    first, models = test[0], compared(test[0].models)
     singles = tuple(m for m in models if is_unimodal(m))
     total = len(models) + len(singles)
 
     def step(before: int) -> Progress | None:
         return None if progress is None else lambda done, _: progress(before + done, total)
 
-    names = single_class_labels(test.label, test.label_names, split="test")
+    names = single_class_labels(first.label, first.label_names, split="test")
     warnings = [f"{name}: one class in the test split; AUROC and AUPRC undefined, left out of means" for name in names]
     judged = judge_models(test, models, config.evaluate, progress=step(0))
     best_single, notes = choose_single(val, singles)
@@ -84,7 +89,7 @@ def judge(
     )
     warnings += [*notes, *_thin(judged, config.evaluate.bootstrap_resamples)]
     if oracle_dir is not None:
-        results, left_out = _with_oracle(results, oracle_dir, test, config=config, best_single=best_single)
+        results, left_out = _with_oracle(results, oracle_dir, first, config=config, best_single=best_single)
         warnings += left_out
     own = []
     for number, single in enumerate(singles):
@@ -93,16 +98,29 @@ def judge(
             progress(len(models) + number + 1, total)
     subjects = results[0].subjects
     source = (
-        f"Test split: {len(test.stay_id):,} stays of {subjects:,} patients. Task: {TASK_WORDS[config.cohort.task]}."
+        f"Test split: {len(first.stay_id):,} stays of {subjects:,} patients. Task: {TASK_WORDS[config.cohort.task]}."
+    ) + (f" Mean of {len(test)} training seeds." if len(test) > 1 else "")
+    return Verdict(
+        results=results,
+        comparisons=compare(judged, test, level=level),
+        own_stays=tuple(own),
+        best_single=best_single,
+        head=head,
+        warnings=tuple(warnings),
+        source=source,
+        runs=len(test),
     )
-    return Verdict(results, tuple(own), best_single, head, tuple(warnings), source)
 
 
-def choose_single(val: SplitPrediction, singles: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+def choose_single(val: Sequence[SplitPrediction], singles: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     """The unimodal model with the best macro AUROC on validation, and what is to be said about the choice."""
     if not singles:
         return None, ()
-    value = {m: macro(auroc(val.models[m].logit, val.label)).value for m in singles if m in val.models}
+    value = {
+        m: float(np.mean([macro(auroc(run.models[m].logit, run.label)).value for run in val]))
+        for m in singles
+        if m in val[0].models
+    }
     known = {m: v for m, v in value.items() if np.isfinite(v)}
     if not known:
         note = f"best single modality: no label has two classes in the val split; {singles[0]} stands in"
@@ -145,9 +163,9 @@ def _with_oracle(
 
 
 def _own_stays(
-    test: SplitPrediction, single: str, config: PipelineConfig, *, models: tuple[str, ...]
+    test: Sequence[SplitPrediction], single: str, config: PipelineConfig, *, models: tuple[str, ...]
 ) -> list[ModelResult]:
-    rows = test.models[single].is_available
+    rows = test[0].models[single].is_available
     if not rows.any():
         return []
     modality = Modality(single.removeprefix(UNIMODAL_PREFIX))

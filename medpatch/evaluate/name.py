@@ -17,6 +17,11 @@ EARLY = "early"
 ENSEMBLE = "ensemble"
 ENSEMBLE_MEMBERS = (EARLY, "joint", LATE)
 UNIMODAL_PREFIX = "unimodal_"
+WITHOUT_PREFIX = "medpatch_without_"
+"""Rows of MedPatch with one modality taken away from every stay: for drop curves, not for the result tables."""
+AVAILABILITY = "availability"
+HEAD_MODELS = ("medpatch_high", "medpatch_low", "medpatch_late")
+"""Parts of MedPatch that are shown in tables and not drawn as a model of their own."""
 
 
 class Group(StrEnum):
@@ -64,6 +69,16 @@ STYLES: dict[str, ModelStyle] = {
     "medpatch_low": ModelStyle("MedPatch, low-confidence head", "MedPatch low", "#0072B2", "v", ":"),
     LATE: ModelStyle("Late: mean of single models", "Late fusion", "#E69F00", "D", _DASH_DOT),
     EARLY: ModelStyle("Early: joined features", "Early fusion", "#CC79A7", "P", (0, (5, 1))),
+    "joint": ModelStyle("Joint: trained end to end", "Joint fusion", "#882255", "X", (0, (6, 2))),
+    "ensemble": ModelStyle("Ensemble", "Ensemble", "#AA4499", "d", (0, (2, 1))),
+    "medfuse": ModelStyle("MedFuse", "MedFuse", "#117733", "H", (0, (3, 1, 1, 1))),
+    "mmtm": ModelStyle("MMTM", "MMTM", "#999933", "8", (0, (7, 1, 1, 1))),
+    "daft": ModelStyle("DAFT", "DAFT", "#44AA99", "*", (0, (1, 2))),
+    "metra": ModelStyle("MeTra", "MeTra", "#332288", "h", (0, (4, 2, 1, 2))),
+    "healnet": ModelStyle("HEALNet", "HEALNet", "#661100", "<", (0, (8, 2))),
+    "drfuse": ModelStyle("DrFuse", "DrFuse", "#6699CC", ">", (0, (5, 1, 1, 1, 1, 1))),
+    "boosted_trees": ModelStyle("Boosted trees", "Boosted trees", "#555555", "D", (0, (3, 2))),
+    AVAILABILITY: ModelStyle("Availability alone", "Availability", "#999999", "x", ":"),
     "unimodal_ehr": ModelStyle("EHR only", "EHR only", "#009E73", "s"),
     "unimodal_cxr": ModelStyle("Chest X-ray only", "CXR only", "#56B4E9", "p", "--"),
     "unimodal_rr": ModelStyle("Radiology reports only", "Reports only", "#D55E00", "<", "-."),
@@ -90,6 +105,11 @@ def in_order(models: Iterable[str]) -> tuple[str, ...]:
         return (listed.index(model) if model in listed else spare_place, model)
 
     return tuple(sorted(models, key=place))
+
+
+def compared(models: Iterable[str]) -> tuple[str, ...]:
+    """The models of the result tables in their order; MedPatch without a modality is not one of them."""
+    return in_order(model for model in models if not model.startswith(WITHOUT_PREFIX))
 
 
 def unimodal(modality: Modality | str) -> str:

@@ -1,6 +1,7 @@
 """One sequence of blocks, written as Markdown and as a self-contained HTML page."""
 
 import base64
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,40 +9,20 @@ from html import escape
 from pathlib import Path
 
 from medpatch.evaluate.name import MADE_UP
+from medpatch.evaluate.page_style import MARK_EVERY_PAGE, STYLE
 from medpatch.evaluate.table import Table, to_markdown, words
-
-STYLE = """
-:root { --ink: #222; --grey: #666; --rule: #ddd; --warn: #a32a00; --accent: #0072b2; }
-body { color: var(--ink); font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; max-width: 66rem;
-       margin: 2rem auto; padding: 0 1.2rem; background: #fff; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin-bottom: .3rem; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-bottom: .2rem; border-bottom: 1px solid var(--rule); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; min-width: 40%; }
-th, td { padding: .32rem .55rem; text-align: right; border-bottom: 1px solid var(--rule); }
-td { white-space: nowrap; }
-th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid var(--ink); }
-th:first-child, td:first-child, td.words, th.words { text-align: left; }
-td.words { white-space: normal; min-width: 5rem; } td:first-child { min-width: 11.5rem; }
-tr.strong td { font-weight: 700; background: #eef5fa; }
-.caption { color: var(--grey); font-size: .88rem; max-width: 54rem; margin: .5rem 0 0; }
-figure { margin: 0; break-inside: avoid; }
-img { max-width: 100%; height: auto; }
-ul { padding-left: 1.2rem; }
-.made-up { color: #fff; background: var(--warn); padding: .5rem .9rem; font-weight: 600; border-radius: 3px; }
-@media print {
-  @page { size: A4; margin: 18mm 14mm 20mm; }
-  body { font-size: 10pt; margin: 0; padding: 0; max-width: none; }
-  table { font-size: 7.4pt; } th, td { padding: 2pt 3pt; } td:first-child { min-width: 0; } tr { break-inside: avoid; }
-  h2 { break-after: avoid; } .scroll { overflow: visible; }
-  .made-up { color: var(--warn); background: none; border: 1pt solid var(--warn); }
-}
-"""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A section title."""
+    """A section title, which the table of contents lists."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Subheading:
+    """The title of a table or picture inside a section."""
 
     text: str
 
@@ -75,13 +56,17 @@ class Image:
     caption: str
 
 
-WORDS, STRONG = ' class="words"', ' class="strong"'
+WORDS, LONG_WORDS, STRONG = ' class="words"', ' class="words long"', ' class="strong"'
 
 MARK = "Made up. "
 """In front of every caption of a report on invented data, so that no excerpt loses it."""
-MARK_EVERY_PAGE = '@page { @bottom-left { content: "MADE UP"; color: #a32a00; font: 700 8pt sans-serif; } }'
+TALL, TALL_PIXELS = ' class="tall"', 1100
+SHORT_ROWS = 14
+"""A table of so many rows is kept on one page of paper."""
+LONG_CELL = 60
+"""Characters from which a cell of words gets room for a sentence."""
 
-Block = Heading | Paragraph | Bullets | Image | Table
+Block = Heading | Subheading | Paragraph | Bullets | Image | Table
 
 
 def render_markdown(title: str, blocks: Sequence[Block], *, made_up: str | None) -> str:
@@ -94,6 +79,8 @@ def render_markdown(title: str, blocks: Sequence[Block], *, made_up: str | None)
         match block:
             case Heading(text):
                 parts.append(f"## {text}")
+            case Subheading(text):
+                parts.append(f"### {text}")
             case Paragraph(text):
                 parts.append(text)
             case Bullets(items):
@@ -113,8 +100,9 @@ def render_html(title: str, blocks: Sequence[Block], folder: Path, *, made_up: s
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{look}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{banner}\n{body}\n</body>\n</html>\n"
+        f'<title>{escape(title)}</title>\n<style>{look}</style>\n</head>\n<body>\n<div class="page">\n'
+        f"<header>\n<h1>{escape(title)}</h1>\n{banner}\n</header>\n{_contents(blocks)}\n<main>\n{body}\n</main>\n"
+        "</div>\n</body>\n</html>\n"
     )
 
 
@@ -124,10 +112,23 @@ def _marked(blocks: Sequence[Block], made_up: str | None) -> list[Block]:
     return [replace(b, caption=MARK + b.caption) if isinstance(b, Image | Table) else b for b in blocks]
 
 
+def _contents(blocks: Sequence[Block]) -> str:
+    """Links to every section."""
+    headings = [block.text for block in blocks if isinstance(block, Heading)]
+    links = "".join(f'<li><a href="#{_anchor(text)}">{escape(text)}</a></li>' for text in headings)
+    return f'<nav aria-label="Contents"><p>Contents</p><ol>{links}</ol></nav>' if headings else "<nav></nav>"
+
+
+def _anchor(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+
+
 def _html(block: Block, folder: Path) -> str:
     match block:
         case Heading(text):
-            return f"<h2>{escape(text)}</h2>"
+            return f'<h2 id="{_anchor(text)}">{escape(text)}</h2>'
+        case Subheading(text):
+            return f"<h3>{escape(text)}</h3>"
         case Paragraph(text):
             return f"<p>{escape(text)}</p>"
         case Bullets(items):
@@ -135,7 +136,8 @@ def _html(block: Block, folder: Path) -> str:
         case Image(file, alternative, caption):
             content = (folder / file).read_bytes()
             return (
-                f'<figure><img width="{_shown_width(content)}" alt="{escape(alternative)}" '
+                f'<figure><img{TALL if _is_tall(content) else ""} width="{_shown_width(content)}" '
+                f'alt="{escape(alternative)}" '
                 f'src="data:image/png;base64,{base64.b64encode(content).decode()}">'
                 f'<figcaption class="caption">{escape(caption)}</figcaption></figure>'
             )
@@ -147,7 +149,7 @@ def _html_table(table: Table) -> str:
 
     def cells(row: Sequence[str], tag: str) -> str:
         return "".join(
-            f"<{tag}{WORDS if is_words else ''}>{escape(cell)}</{tag}>"
+            f"<{tag}{_look(cell, is_words)}>{escape(cell)}</{tag}>"
             for cell, is_words in zip(row, words(table), strict=True)
         )
 
@@ -156,7 +158,19 @@ def _html_table(table: Table) -> str:
     )
     caption = f'<p class="caption">{escape(table.caption)}</p>' if table.caption else ""
     head = f"<thead><tr>{cells(table.columns, 'th')}</tr></thead>"
-    return f'<div class="scroll"><table>{head}\n<tbody>{rows}</tbody></table></div>{caption}'
+    short = ' class="short"' if len(table.rows) <= SHORT_ROWS else ""
+    return f'<div class="scroll"><table{short}>{head}\n<tbody>{rows}</tbody></table></div>{caption}'
+
+
+def _look(cell: str, is_words: bool) -> str:
+    if not is_words:
+        return ""
+    return LONG_WORDS if len(cell) >= LONG_CELL else WORDS
+
+
+def _is_tall(png: bytes) -> bool:
+    """Whether the picture needs a page of paper of its own to be read; PNG says its height in IHDR."""
+    return struct.unpack(">I", png[20:24])[0] > TALL_PIXELS
 
 
 def _shown_width(png: bytes) -> int:

@@ -70,11 +70,10 @@ def read_predictions(path: Path, split: Split, *, label_names: Sequence[str]) ->
     """
     table = _read_split(path, split)
     _refuse_bad_numbers(table, path)
-    names = table["model"].to_numpy(zero_copy_only=False)
     models: dict[str, ModelPrediction] = {}
     first: SplitPrediction | None = None
-    for model in sorted(set(names)):
-        rows = table.filter(pa.array(names == model))
+    for model in sorted(pc.unique(table["model"]).to_pylist()):
+        rows = table.filter(pc.equal(table["model"], model))
         one = _one_model(rows, model, path=path, split=split, label_names=tuple(label_names))
         first = first or one
         if not (
@@ -111,6 +110,32 @@ def refuse_other_stays(prediction: SplitPrediction, tensor_dir: Path) -> None:
             f"missing and {len(surplus)} that are not in the manifest (first stay_id {example}); predictions and "
             "tensors come from different runs, predict again"
         )
+
+
+def refuse_other_runs(runs: Mapping[str, SplitPrediction]) -> None:
+    """Check that the runs, by name, predicted the same stays with the same labels and models.
+
+    Raises:
+        ContractError: one differs from the first; named.
+    """
+    (first_name, first), *others = runs.items()
+    for name, run in others:
+        same = (
+            np.array_equal(first.stay_id, run.stay_id)
+            and np.array_equal(first.subject_id, run.subject_id)
+            and np.array_equal(first.label, run.label)
+        )
+        if not same:
+            raise ContractError(
+                f"{name}: its {run.split} split has {len(run.stay_id)} stays and other stays, subjects or labels than "
+                f"{first_name} with {len(first.stay_id)}; only runs on identical data can share a table, run both "
+                "from the same raw files and cohort"
+            )
+        missing = sorted(set(first.models) ^ set(run.models))
+        if missing:
+            raise ContractError(
+                f"{name}: its models differ from those of {first_name} by {missing}; set evaluate.rivals alike"
+            )
 
 
 def _read_split(path: Path, split: Split) -> pa.Table:

@@ -1,24 +1,18 @@
 """One model on one set of stays: every number that the report prints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medpatch.config.train import EvaluateConfig
-from medpatch.evaluate.bootstrap import (
-    Draws,
-    Replicates,
-    draw_subjects,
-    macro_replicates,
-    percentile_interval,
-    replicate,
-)
+from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates, percentile_interval
 from medpatch.evaluate.calibration import Recalibration, expected_calibration_error, recalibrate
 from medpatch.evaluate.metric import brier, macro, rank_metrics
 from medpatch.evaluate.name import PHENOTYPE_GROUP, Group
 from medpatch.evaluate.prediction import SplitPrediction
+from medpatch.evaluate.replicate import METRICS, Replicates, draw_runs, over_runs, replicate_all
 
 Progress = Callable[[int, int], None]
 Floats = NDArray[np.floating]
@@ -53,10 +47,10 @@ class Score:
         positives: positive stay-label pairs.
         auroc: with interval.
         auprc: with interval.
-        brier: mean squared error.
-        ece: expected calibration error.
-        slope: calibration slope.
-        intercept: calibration in the large.
+        brier: mean squared error, with interval.
+        ece: expected calibration error, with interval.
+        slope: calibration slope, with interval.
+        intercept: calibration in the large, with interval.
     """
 
     name: str
@@ -66,10 +60,10 @@ class Score:
     positives: int
     auroc: Estimate
     auprc: Estimate
-    brier: float
-    ece: float
-    slope: float
-    intercept: float
+    brier: Estimate
+    ece: Estimate
+    slope: Estimate
+    intercept: Estimate
 
 
 @dataclass(frozen=True)
@@ -85,6 +79,7 @@ class ModelResult:
         macro: over all labels; for one label the label itself.
         groups: acute, mixed and chronic for phenotyping, else empty.
         labels: one per label.
+        by_run: macro AUROC of each run (training seed), in the order of the runs.
         difference: macro AUROC minus that of the best single modality, on the same resamples.
         oracle_auroc: macro AUROC of the best possible model with the same inputs; made-up data only.
         gap_closed: share of the way from the best single modality to the oracle of all; made-up data only.
@@ -98,6 +93,7 @@ class ModelResult:
     macro: Score
     groups: tuple[Score, ...]
     labels: tuple[Score, ...]
+    by_run: tuple[float, ...]
     difference: Estimate | None = None
     oracle_auroc: float | None = None
     gap_closed: float | None = None
@@ -112,7 +108,7 @@ class Judged:
 
 
 def judge_models(
-    prediction: SplitPrediction,
+    runs: Sequence[SplitPrediction],
     models: tuple[str, ...],
     config: EvaluateConfig,
     *,
@@ -120,21 +116,22 @@ def judge_models(
     rows: NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Judged]:
-    """Every model on the same stays and the same resamples.
+    """Every model on the same stays and the same resamples; with several runs, the mean over them.
 
     Args:
-        prediction: of one split.
+        runs: predictions of one split for the same stays, one per training seed.
         models: which, in the order of the answer.
         config: resamples, level, bins, seed.
         subset: name of the set of stays.
         rows: (N,) which stays; default all.
         progress: called with (models done, models).
     """
-    rows = np.ones(len(prediction.stay_id), bool) if rows is None else rows
-    draws = draw_subjects(prediction.subject_id[rows], resamples=config.bootstrap_resamples, seed=config.seed)
+    rows = np.ones(len(runs[0].stay_id), bool) if rows is None else rows
+    draws = draw_subjects(runs[0].subject_id[rows], resamples=config.bootstrap_resamples, seed=config.seed)
+    drawn = draw_runs(len(runs), resamples=config.bootstrap_resamples, seed=config.seed)
     judged = {}
     for done, model in enumerate(models, start=1):
-        judged[model] = _judge(prediction, model, config, subset=subset, rows=rows, draws=draws)
+        judged[model] = _judge(runs, model, config, subset=subset, rows=rows, draws=draws, drawn=drawn)
         if progress is not None:
             progress(done, len(models))
     return judged
@@ -142,37 +139,71 @@ def judge_models(
 
 def with_difference(judged: Judged, rival: Judged, *, level: float) -> ModelResult:
     """The result with its macro AUROC minus the rival's, paired over the shared resamples."""
-    gap = macro_replicates(judged.replicates.auroc) - macro_replicates(rival.replicates.auroc)
-    value = judged.result.macro.auroc.value - rival.result.macro.auroc.value
-    return replace(judged.result, difference=_estimate(value, gap, level=level))
+    return replace(judged.result, difference=difference(judged, rival, "auroc", level=level))
+
+
+def difference(one: Judged, other: Judged, metric: str, *, level: float) -> Estimate:
+    """Macro of one minus the other's, paired over the shared resamples."""
+    gap = paired(one, other, metric)
+    value = getattr(one.result.macro, metric).value - getattr(other.result.macro, metric).value
+    return estimate(value, gap, level=level)
+
+
+def paired(one: Judged, other: Judged, metric: str) -> Floats:
+    """(R,) macro of one minus the other's in every resample."""
+    return macro_replicates(getattr(one.replicates, metric)) - macro_replicates(getattr(other.replicates, metric))
+
+
+def estimate(value: float, resampled: Floats, *, level: float, is_centred: bool = False) -> Estimate:
+    """The value with the percentile interval of its (R,) resamples; `is_centred` moves a share in [0, 1] onto it."""
+    if is_centred and np.isfinite(resampled).any():
+        resampled = np.clip(resampled - np.nanmean(resampled) + value, 0, 1)
+    interval = percentile_interval(resampled, level=level)
+    return Estimate(value=value, low=interval.low, high=interval.high, resamples=interval.defined)
 
 
 def _judge(
-    prediction: SplitPrediction,
+    runs: Sequence[SplitPrediction],
     model: str,
     config: EvaluateConfig,
     *,
     subset: str,
     rows: NDArray[np.bool_],
     draws: Draws,
+    drawn: Floats,
 ) -> Judged:
-    found, label = prediction.models[model], prediction.label[rows]
-    logit, probability = found.logit[rows], found.probability[rows]
-    replicates = replicate(logit, label, draws)
-    names = prediction.label_names
+    names, label = runs[0].label_names, runs[0].label[rows]
+    found = [run.models[model] for run in runs]
+    points, each = [], []
+    for one in found:
+        logit, probability = one.logit[rows], one.probability[rows]
+        fitted = recalibrate(logit, label)
+        points.append(_points(logit, probability, label, fitted=fitted, bins=config.calibration_bins))
+        each.append(replicate_all(logit, probability, label, draws=draws, bins=config.calibration_bins, fitted=fitted))
+    replicates = over_runs(each, drawn)
+    positives = label.sum(axis=0, dtype=int)
     is_phenotyping = all(name in PHENOTYPE_GROUP for name in names)
-    ranked = rank_metrics(logit, label)
-    points = _Points(
-        auroc=ranked.auroc,
-        auprc=ranked.auprc,
-        brier=brier(probability, label),
-        ece=expected_calibration_error(probability, label, bins=config.calibration_bins),
-        recalibration=recalibrate(logit, label),
-        positives=label.sum(axis=0, dtype=int),
-    )
 
     def score(name: str, columns: list[int], group: str | None = None) -> Score:
-        return _score(points, replicates, columns, name=name, group=group, level=config.interval_level)
+        ranked = macro(points[0]["auroc"][columns])
+        numbers = {
+            metric: estimate(
+                _mean([macro(point[metric][columns]).value for point in points]),
+                macro_replicates(getattr(replicates, metric)[:, columns]),
+                level=config.interval_level,
+                # Deviates: resampling adds to these two themselves, so their intervals are moved back onto the value
+                is_centred=metric in ("ece", "auprc"),
+            )
+            for metric in METRICS
+        }
+        return Score(
+            name=name,
+            group=group,
+            labels=ranked.defined,
+            labels_total=ranked.total,
+            positives=int(positives[columns].sum()),
+            **numbers,
+        )
 
     groups: tuple[Score, ...] = ()
     if is_phenotyping:
@@ -184,47 +215,32 @@ def _judge(
         subset=subset,
         stays=len(label),
         subjects=len(draws.count),
-        available=int(found.is_available[rows].sum()),
+        available=int(found[0].is_available[rows].sum()),
         macro=score("macro", list(range(len(names)))),
         groups=groups,
         labels=tuple(
             score(name, [k], str(PHENOTYPE_GROUP[name]) if is_phenotyping else None) for k, name in enumerate(names)
         ),
+        by_run=tuple(macro(point["auroc"]).value for point in points),
     )
     return Judged(result, replicates)
 
 
-@dataclass(frozen=True)
-class _Points:
-    auroc: Floats
-    auprc: Floats
-    brier: Floats
-    ece: Floats
-    recalibration: Recalibration
-    positives: NDArray[np.integer]
+def _points(
+    logit: Floats, probability: Floats, label: NDArray, *, fitted: Recalibration, bins: int
+) -> dict[str, Floats]:
+    """Metric -> (K,) on the stays themselves."""
+    ranked = rank_metrics(logit, label)
+    return {
+        "auroc": ranked.auroc,
+        "auprc": ranked.auprc,
+        "brier": brier(probability, label),
+        "ece": expected_calibration_error(probability, label, bins=bins),
+        "slope": fitted.slope,
+        "intercept": fitted.intercept,
+    }
 
 
-def _score(
-    points: _Points, replicates: Replicates, columns: list[int], *, name: str, group: str | None, level: float
-) -> Score:
-    ranked = macro(points.auroc[columns])
-    return Score(
-        name=name,
-        group=group,
-        labels=ranked.defined,
-        labels_total=ranked.total,
-        positives=int(points.positives[columns].sum()),
-        auroc=_estimate(ranked.value, macro_replicates(replicates.auroc[:, columns]), level=level),
-        auprc=_estimate(
-            macro(points.auprc[columns]).value, macro_replicates(replicates.auprc[:, columns]), level=level
-        ),
-        brier=macro(points.brier[columns]).value,
-        ece=macro(points.ece[columns]).value,
-        slope=macro(points.recalibration.slope[columns]).value,
-        intercept=macro(points.recalibration.intercept[columns]).value,
-    )
-
-
-def _estimate(value: float, resampled: Floats, *, level: float) -> Estimate:
-    interval = percentile_interval(resampled, level=level)
-    return Estimate(value=value, low=interval.low, high=interval.high, resamples=interval.defined)
+def _mean(value: list[float]) -> float:
+    known = [v for v in value if np.isfinite(v)]
+    return float(np.mean(known)) if known else float("nan")

@@ -93,7 +93,7 @@ def build_result_table(results: Sequence[ModelResult], *, title: str, level: flo
     lines = []
     for result in results:
         score = result.macro
-        numbers = [number(score.brier), number(score.ece), count(result.stays), count(result.available)]
+        numbers = [number(score.brier.value), number(score.ece.value), count(result.stays), count(result.available)]
         numbers.append(count(score.positives))
         if has_oracle:
             numbers += [number(result.oracle_auroc), percent(result.gap_closed)]

@@ -13,6 +13,7 @@ from medpatch.config.error import CheckpointError
 from medpatch.config.name import Modality, Rival, Split
 from medpatch.config.train import Head
 from medpatch.evaluate.forward import Floats, Forward
+from medpatch.evaluate.masking import drops
 from medpatch.evaluate.name import MEDPATCH, unimodal
 from medpatch.feature.assemble import assemble
 from medpatch.feature.dirs import StageDirs
@@ -109,8 +110,10 @@ class Zoo:
 
     def _medpatch(self, pools: FeatureStore, raw: Mapping[Modality, InputStore], rows: Tensor) -> Mapping[str, Tensor]:
         inputs = _together([raw[m] for m in self.moving])
-        output = self.medpatch.fuse(assemble(self.medpatch, pools, inputs, rows, device=self.device))
-        return {f"{MEDPATCH}_{head}": getattr(output, head) for head in HEADS}
+        features = assemble(self.medpatch, pools, inputs, rows, device=self.device)
+        output = self.medpatch.fuse(features)
+        named = {f"{MEDPATCH}_{head}": getattr(output, head) for head in HEADS}
+        return named | dict(drops(self.medpatch, features))
 
     def _rival(self, network: EndToEnd, tokens: TokenStore, raw: Mapping[Modality, InputStore], rows: Tensor) -> Tensor:
         inputs = _together([raw[Modality(m)] for m in network.unimodal])

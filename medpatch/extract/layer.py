@@ -12,9 +12,11 @@ import duckdb
 from medpatch.config.error import ContractError
 from medpatch.config.path import SQL_DIR
 from medpatch.extract.raw_table import RAW_TABLES
+from medpatch.extract.reject import REJECT
 
 ROW_COUNT = "stg_row_count"
 SPLIT_LIST = "split_list"
+RELEASE_COUNT = "release_count"
 _FOLDER = re.compile(r"(\d)_[a-z]+")
 _HEADER = re.compile(r"((?:-- .+\n)+?)-- Grain:  (.+)\n-- Reads:  (.+)\.\n-- Params: (.+)\.\n(?!--)")
 _PARAM = re.compile(r"\$(\w+)")
@@ -63,7 +65,8 @@ def list_layers(sql_dir: Path = SQL_DIR) -> tuple[SqlFile, ...]:
     layer_of = {file.name: file.layer for file in files}
     if len(layer_of) != len(files):
         raise ContractError(f"{sql_dir}: two SQL files have one stem; a stem names a table")
-    layer_of |= {seed.stem: 0 for seed in (sql_dir / "seed").glob("*.csv")} | {SPLIT_LIST: 0, ROW_COUNT: 1}
+    layer_of |= {seed.stem: 0 for seed in (sql_dir / "seed").glob("*.csv")}
+    layer_of |= {SPLIT_LIST: 0, RELEASE_COUNT: 0, ROW_COUNT: 1, REJECT: 1}
     for file in files:
         for read in sorted(file.reads):
             _check_read(file, read, layer_of)

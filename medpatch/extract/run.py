@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -14,9 +14,10 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import fingerprint, writing
 from medpatch.extract.connect import DEFAULT_MEMORY, scratch_database
 from medpatch.extract.export import export_tables
-from medpatch.extract.layer import SPLIT_LIST, SqlFile, list_layers
+from medpatch.extract.layer import RELEASE_COUNT, SPLIT_LIST, SqlFile, list_layers
 from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import register_parquet, register_seeds
+from medpatch.extract.release_count import name_differences, release_counts, release_table
 from medpatch.extract.source import RawSource
 from medpatch.extract.split_list import read_split_list
 from medpatch.extract.staging import build_staging
@@ -57,12 +58,14 @@ class ExtractReport:
         rows: table -> rows.
         attrition: criteria in their order.
         accounts: row accounting, per source in the order of its rules.
+        differences: files whose rows differ in number from the release that their folder names.
     """
 
     samples: int
     rows: Mapping[str, int]
     attrition: tuple[Step, ...]
     accounts: tuple[Account, ...]
+    differences: tuple[str, ...] = ()
 
 
 def build_warehouse(
@@ -106,7 +109,8 @@ def build_warehouse(
                 progress=progress,
             )
     fingerprint(staging_dir)  # refuses a folder that is not whole
-    split_list = read_split_list(config.split.list_dir)
+    split_list = read_split_list(config.split, source)
+    counts = release_counts(source)
     files = [file for file in list_layers() if not file.is_staging]
     with (
         writing(out_dir, inputs=inputs, packages=EXTRACT_CODE) as folder,
@@ -115,10 +119,12 @@ def build_warehouse(
         register_seeds(connection)
         register_parquet(connection, staging_dir)
         connection.register(SPLIT_LIST, split_list)
+        connection.register(RELEASE_COUNT, release_table(counts))
         build_tables(connection, files, sql_parameters(config), progress=progress)
-        report = _report(connection, export_tables(connection, folder))
+        report = _report(connection, export_tables(connection, folder, task=config.cohort.task))
         _refuse_empty(report)
-    return report
+    read = {account.source: account.rows_in for account in reversed(report.accounts)}
+    return replace(report, differences=name_differences(source, read, counts))
 
 
 def build_tables(

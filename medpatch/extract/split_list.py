@@ -1,38 +1,53 @@
-"""The published split: which subjects select and which test."""
+"""Splits given by lists: the published ones, and MIMIC-CXR's own."""
 
 import csv
+import gzip
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from medpatch.config.error import ConfigError
+from medpatch.config.cohort import SplitConfig
+from medpatch.config.error import ConfigError, RawDataError
 from medpatch.config.name import Split
+from medpatch.extract.source import RawSource
 
 LIST_FILES = {Split.TEST: "testset_iv.csv", Split.VAL: "valset_iv.csv"}
+CXR_LIST = "mimic-cxr-*-split.csv*"
+CXR_SPLIT = {"train": Split.TRAIN, "validate": Split.VAL, "test": Split.TEST}
+"""Spelling of MIMIC-CXR-JPG -> ours."""
 SPLIT_LIST_SCHEMA = pa.schema([("subject_id", pa.int64()), ("split", pa.string())])
 
 
-def read_split_list(list_dir: Path | None) -> pa.Table:
-    """Subjects that the lists flag, with their split; the test list wins. No rows without lists.
+def read_split_list(config: SplitConfig, source: RawSource | None) -> pa.Table:
+    """One row per subject that a list places; no rows without lists.
 
-    A list has lines "subject_id,flag" and perhaps a header; flag 1 = held out. Lines with flag 0 name
-    subjects that were considered and train, like subjects in no list.
+    MIMIC-CXR's own list comes first, where it is followed; then the published test list, then the val list.
+    Subjects in no list are left to `subject_split`.
+
+    Args:
+        config: which lists.
+        source: where MIMIC-CXR-JPG lies, whose list is `mimic-cxr-2.0.0-split.csv.gz`.
 
     Raises:
-        ConfigError: a list is absent, or a line is not two whole numbers, the second 0 or 1.
+        ConfigError: a list is absent, or a line of a published list is not a subject and a flag.
+        RawDataError: MIMIC-CXR's list is malformed, or places a subject in two splits.
 
     Source: create_split of the published extraction (subject and flag, 20 % test, 10 % of the rest val).
     """
     split_of: dict[int, Split] = {}
-    if list_dir is not None:
+    if config.follows_mimic_cxr:
+        split_of |= _cxr_splits(_cxr_list(source))
+    if config.list_dir is not None:
         for split, name in LIST_FILES.items():
-            for subject_id in _flagged(list_dir / name):
+            for subject_id in _flagged(config.list_dir / name):
                 split_of.setdefault(subject_id, split)
     rows = [{"subject_id": s, "split": str(split)} for s, split in sorted(split_of.items())]
     return pa.Table.from_pylist(rows, schema=SPLIT_LIST_SCHEMA)
 
 
 def _flagged(file: Path) -> list[int]:
+    """Subjects with flag 1 = held out; lines with flag 0 name subjects that were considered and train."""
     if not file.is_file():
         raise ConfigError(
             f"{file}: absent; split.list_dir must hold {' and '.join(LIST_FILES.values())}, or be left out"
@@ -51,3 +66,40 @@ def _flagged(file: Path) -> list[int]:
         if fields[1] == "1":
             flagged.append(int(fields[0]))
     return flagged
+
+
+def _cxr_list(source: RawSource | None) -> Path:
+    folder = None if source is None else source.cxr_dir
+    found = [] if folder is None else sorted(folder.glob(CXR_LIST))
+    if not found:
+        raise ConfigError(
+            f"split.follows_mimic_cxr: {folder or 'MIMIC-CXR-JPG'} has no {CXR_LIST.rstrip('*')}; download it, "
+            "or leave the field out"
+        )
+    return found[-1]
+
+
+def _cxr_splits(file: Path) -> dict[int, Split]:
+    split_of: dict[int, Split] = {}
+    for number, (subject, name) in enumerate(_cxr_rows(file), start=1):
+        if not subject.isdigit() or name not in CXR_SPLIT:
+            raise RawDataError(
+                f"{file}: row {number} is not a subject_id with one of {', '.join(CXR_SPLIT)}; download it again"
+            )
+        split = split_of.setdefault(int(subject), CXR_SPLIT[name])
+        if split is not CXR_SPLIT[name]:
+            raise RawDataError(
+                f"{file}: subject {subject} stands in {split} and in {CXR_SPLIT[name]}, expected one split per "
+                "subject; download it again, or leave split.follows_mimic_cxr out"
+            )
+    return split_of
+
+
+def _cxr_rows(file: Path) -> Iterator[tuple[str, str]]:
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        missing = {"subject_id", "split"} - set(reader.fieldnames or ())
+        if missing:
+            raise RawDataError(f"{file}: column {' and '.join(sorted(missing))} is absent; download it again")
+        for row in reader:
+            yield row["subject_id"], row["split"]

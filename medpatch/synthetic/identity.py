@@ -14,7 +14,7 @@ MOST_SUBJECTS = SPAN // CHUNK_ROOM * CHUNK_SUBJECTS
 SUBJECT, HADM, STAY, STUDY = 10_000_000, 20_000_000, 30_000_000, 50_000_000
 TRANSFER, SPECIMEN = 30_000_000, 40_000_000
 
-_STRIDE = 6_180_339  # without a common divisor with SPAN: walks through all of it before repeating
+STRIDE = 6_180_339  # without a common divisor with SPAN: walks through all of it before repeating
 
 
 def identifiers(kind: int, chunk: int, count: int, *, room: int = CHUNK_ROOM) -> np.ndarray:
@@ -26,7 +26,7 @@ def identifiers(kind: int, chunk: int, count: int, *, room: int = CHUNK_ROOM) ->
     if count > room:
         raise ValueError(f"identifiers: {count} of kind {kind} needed in chunk {chunk}, {room} are kept free")
     index = chunk * room + np.arange(count, dtype=np.int64)
-    return kind + (index * _STRIDE + 1_234_567) % SPAN
+    return kind + (index * STRIDE + 1_234_567) % SPAN
 
 
 def provider_id(rng: np.random.Generator, count: int) -> np.ndarray:

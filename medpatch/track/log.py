@@ -70,7 +70,7 @@ def live_metrics(run: TrackedRun, *, every_seconds: float = 5.0) -> Iterator[Cal
         _log_all(run, points)
 
 
-def log_counts(run: TrackedRun, counts: Mapping[str, int], *, digest: str, context: str = "evaluation") -> None:
+def log_counts(run: TrackedRun, counts: Mapping[str, int], *, digest: str, context: str = "training") -> None:
     """The data as an MLflow dataset: its digest and how many stays each split has.
 
     Args:

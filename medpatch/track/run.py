@@ -18,6 +18,12 @@ if TYPE_CHECKING:  # importing mlflow takes two seconds, so it waits until a run
 logger = logging.getLogger(__name__)
 
 EXPERIMENT_PREFIX = "medpatch/"
+EXPERIMENT_TAGS = {
+    # opens the page of runs and metrics instead of the one for language models
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "One run per pipeline run; below it one per step and model. Compare `test/auroc` of the "
+    "parents; `gate.*` says how the data were judged; the report is among the artifacts.",
+}
 LOCAL_SCHEMES = ("sqlite:", "file:", "/")
 PARAMS_PER_BATCH = 100
 UNKNOWN = "unknown"
@@ -120,7 +126,7 @@ def parent_run(
     }
     client = tracking.client()
     experiment_id = _experiment(client, tracking, f"{EXPERIMENT_PREFIX}{config.cohort.task}")
-    with _open(client, tracking, experiment_id, name=f"{preset}-{config.digest()}", tags=tags) as run:
+    with _open(client, tracking, experiment_id, name=run_name(preset, config), tags=tags) as run:
         log_params(run, config.flatten())
         yield run
 
@@ -134,6 +140,15 @@ def child_run(
     own = {**parent.tags, "model": model, **(tags or {}), "mlflow.parentRunId": parent.run_id}
     with _open(client, parent.tracking, parent.experiment_id, name=name, tags=own) as run:
         yield run
+
+
+def run_name(preset: str, config: PipelineConfig) -> str:
+    """A name that one can read and tell apart in a narrow column: size, seed, first digits of the configuration.
+
+    The task is left out: it is the experiment's.
+    """
+    size = preset.replace(str(config.cohort.task), "").strip("_") or "full"
+    return f"{size} {config.digest()[:4]} seed {config.train.seed}"
 
 
 def log_params(run: TrackedRun, params: Mapping[str, object]) -> None:
@@ -171,7 +186,7 @@ def _experiment(client: "MlflowClient", tracking: Tracking, name: str) -> str:
     if found is None:
         place = None if tracking.artifact_dir is None else (tracking.artifact_dir / name).as_uri()
         try:
-            return client.create_experiment(name, artifact_location=place)
+            return client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
         except MlflowException:  # another process made it in between
             found = client.get_experiment_by_name(name)
             if found is None:

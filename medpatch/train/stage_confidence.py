@@ -9,6 +9,7 @@ from torch import Tensor
 
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.contract.confidence import ConfidenceReport, write_confidence
 from medpatch.feature.batching import shuffled
 from medpatch.feature.opening import input_spec, open_index
 from medpatch.feature.ragged import Ragged
@@ -25,6 +26,7 @@ from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts
 from medpatch.train.step import confidence_step
 from medpatch.train.threshold import choose_threshold, fit_position_temperature
+from medpatch.train.token_report import report_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -102,16 +104,21 @@ def run_confidence(
             name=name,
             device=session.device,
         )
+        tokens = _held_out_report(scorer, val, held_out, modality=modality, names=spec.label_names)
         result = StageResult(Stage.CONFIDENCE, name, modality, False, "", len(train.label), len(selection))
+
+        def save(aside: Path) -> None:
+            save_scorer(aside, scorer.cpu(), modality=modality, model=config.model, spec=spec, data=data)
+            if tokens is not None:
+                write_confidence(aside, tokens)
+
         return finish(
             out_dir,
             result,
             fitted,
             inputs=inputs,
             session=session,
-            save=lambda aside: save_scorer(
-                aside, scorer.cpu(), modality=modality, model=config.model, spec=spec, data=data
-            ),
+            save=save,
         )
 
 
@@ -192,6 +199,17 @@ def calibrate(
             default_share=fusion.high_share,
         )
     )
+
+
+@torch.no_grad()
+def _held_out_report(
+    scorer: TokenScorer, val: TokenPart, held_out: Tensor, *, modality: Modality, names: tuple[str, ...]
+) -> ConfidenceReport | None:
+    """Of the val stays that chose no epoch; None where none was kept."""
+    if not len(held_out):
+        return None
+    held = _token_logits(scorer, val, held_out, scorer.threshold.device)
+    return report_tokens(scorer, held, modality=modality, stays=len(held_out), label_names=names)
 
 
 @dataclass(frozen=True)

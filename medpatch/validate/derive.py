@@ -57,6 +57,18 @@ def attrition_frame(attrition: pl.LazyFrame) -> pl.DataFrame:
     return attrition.sort("step").with_columns(unaccounted.alias("stays_unaccounted")).collect()
 
 
+def account_frame(account: pl.LazyFrame) -> pl.DataFrame:
+    """`row_account`, in its own order, plus rows_lost and rows_unaccounted.
+
+    rows_unaccounted is the distance between what the rule before it kept of the same source and what it saw.
+    """
+    before = pl.col("rows_kept").shift(1).over("source")
+    return account.with_columns(
+        (pl.col("rows_in") - pl.col("rows_kept")).alias("rows_lost"),
+        (before - pl.col("rows_in")).abs().fill_null(0).alias("rows_unaccounted"),
+    ).collect()
+
+
 def split_frame(split: pl.LazyFrame, stay: pl.LazyFrame) -> pl.DataFrame:
     """One row per subject_split row or unassigned cohort subject: subject_id, split, is_val, is_test.
 
@@ -115,8 +127,8 @@ def cxr_frame(cxr: pl.LazyFrame, stay: pl.LazyFrame, windows: pl.LazyFrame) -> p
     return _with_clock(placed, stay, clock="studytime")
 
 
-def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame) -> pl.DataFrame:
-    """A note table without its text, plus text_length, stay_notes and clock_difference_hours.
+def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, windows: pl.LazyFrame) -> pl.DataFrame:
+    """A note table without its text, plus text_length, stay_notes, hours_to_window_end and clock_difference_hours.
 
     text_length is in bytes, 0 for no text; stay_notes counts the notes of the stay.
     """
@@ -124,7 +136,9 @@ def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame) -> pl.DataFrame:
         pl.col("text").str.len_bytes().fill_null(0).cast(pl.Int64).alias("text_length"),
         pl.len().over("stay_id").cast(pl.Int64).alias("stay_notes"),
     ).drop("text")
-    return _with_clock(lean, stay, clock="charttime")
+    left = (pl.col("window_hours") - pl.col("hours_after_intime")).alias("hours_to_window_end")
+    placed = lean.join(windows, on="stay_id", how="left").with_columns(left).drop("window_hours")
+    return _with_clock(placed, stay, clock="charttime")
 
 
 def label_frame(label: pl.LazyFrame, index: pl.LazyFrame) -> pl.DataFrame:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from medpatch.config.error import ContractError
 from medpatch.config.name import Modality
-from medpatch.contract.tensor import STAY_SCHEMA
+from medpatch.contract.tensor import EHR_TYPE, STAY_SCHEMA
+from medpatch.validate.derive_sample import channels_not_normal, chunks_without_edges, matrix
 
 SAMPLE_STAYS = 64
 """Stays read from each sampled shard: its first ones, of the first and last shard of each split."""
@@ -24,10 +25,13 @@ COUNTED: dict[str, Any] = {
     "steps_difference": pl.Int64,
     "cells_not_finite": pl.Int64,
     "cells_not_carried": pl.Int64,
+    "channels_not_normal": pl.Int64,
+    "masks_not_binary": pl.Int64,
     "steps_not_one_hot": pl.Int64,
     "observed_share_difference": pl.Float64,
     "pixels_difference": pl.Int64,
     "tokens_difference": pl.Int64,
+    "chunks_without_edges": pl.Int64,
 }
 
 
@@ -43,8 +47,10 @@ def shard_frame(manifest: pl.LazyFrame, tensor_dir: Path, channels: pl.DataFrame
         the columns of `COUNTED`: is_as_listed (stay and subject stand where the manifest says),
         presence_differs (modalities null in one and present in the other), label_length_difference,
         labels_not_binary, steps_difference (of values and of mask), cells_not_finite, cells_not_carried
-        (not measured, yet other than the step before), steps_not_one_hot, observed_share_difference,
-        pixels_difference and tokens_difference. Null where the modality is absent.
+        (not measured, yet other than the step before), channels_not_normal (not measured in the first step,
+        yet other than in most stays that lack it there), masks_not_binary, steps_not_one_hot,
+        observed_share_difference, pixels_difference, tokens_difference and chunks_without_edges (first or last
+        id other than that of most chunks). Null where the modality is absent.
 
     Raises:
         ContractError: a shard is absent, unreadable, or of other columns than contract/tensor.py.
@@ -53,15 +59,18 @@ def shard_frame(manifest: pl.LazyFrame, tensor_dir: Path, channels: pl.DataFrame
     widths = [len(answers) if is_text else 1 for is_text, answers in channels.select("is_text", "answers").rows()]
     owner = np.repeat(np.arange(len(widths)), widths)  # (59,) channel of each value column
     is_one_hot = np.array([width > 1 for width in widths])
-    rows = []
+    rows, stays = [], []
     for shard in _sampled(listed):
         entries = listed.filter(pl.col("shard") == shard).head(SAMPLE_STAYS)
-        stays = _first_stays(tensor_dir / shard)
-        rows += [
-            _compared(stay, entry, owner, is_one_hot)
-            for stay, entry in zip(stays, entries.iter_rows(named=True), strict=False)
-        ]
-    return pl.DataFrame(rows, schema=COUNTED, orient="row")
+        for stay, entry in zip(_first_stays(tensor_dir / shard), entries.iter_rows(named=True), strict=False):
+            rows.append(_compared(stay, entry, owner, is_one_hot))
+            stays.append(stay)
+    unlike = zip(rows, channels_not_normal(stays, owner), chunks_without_edges(stays), strict=True)
+    return pl.DataFrame(
+        [row | {"channels_not_normal": channel, "chunks_without_edges": chunk} for row, channel, chunk in unlike],
+        schema=COUNTED,
+        orient="row",
+    )
 
 
 def _sampled(listed: pl.DataFrame) -> list[str]:
@@ -111,12 +120,14 @@ def _compared(
 def _grid(
     stay: dict[str, pa.Scalar], entry: dict[str, Any], owner: np.ndarray, is_one_hot: np.ndarray
 ) -> dict[str, Any]:
-    value = _matrix(stay["ehr"], len(owner))  # (T, 59)
-    observed = _matrix(stay["ehr_observed"], len(is_one_hot)).astype(bool)  # (T, 17)
+    value = matrix(stay["ehr"], len(owner), EHR_TYPE)  # (T, 59)
+    mask = matrix(stay["ehr_observed"], len(is_one_hot), "u1")
+    observed = mask != 0  # (T, 17)
     steps = [abs(len(part) - entry["ehr_steps"]) for part in (value, observed)]
     found: dict[str, Any] = {
         "steps_difference": sum(steps),
         "cells_not_finite": int((~np.isfinite(value)).sum()),
+        "masks_not_binary": int((mask > 1).sum()),
     }
     if steps[0] == steps[1]:
         changed = value[1:] != value[:-1]
@@ -126,8 +137,3 @@ def _grid(
     lit = np.stack([value[:, owner == c].sum(axis=1) for c in np.flatnonzero(is_one_hot)], axis=1)  # (T, 5)
     found["steps_not_one_hot"] = int((lit != 1).any(axis=1).sum())
     return found
-
-
-def _matrix(cell: pa.Scalar, width: int) -> np.ndarray:
-    flat = cell.values.flatten() if cell.is_valid else pa.array([], pa.float32())
-    return flat.to_numpy(zero_copy_only=False).reshape(-1, width)

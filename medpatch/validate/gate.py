@@ -85,7 +85,7 @@ def gate_warehouse(
     for modality in (Modality.RR, Modality.DN):
         if judgement.TABLE_OF[modality] in tables:
             steps.append(partial(judgement.judge_note, modality=modality))
-    steps.append(judgement.judge_index)
+    steps += [judgement.judge_index, judgement.judge_account]
     results = []
     for done, step in enumerate(steps, start=1):
         results.append(run_judgement(step(tables, config)))

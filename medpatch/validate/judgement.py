@@ -41,7 +41,7 @@ def required_tables(config: PipelineConfig) -> tuple[str, ...]:
     """Tables that must be there for a configuration; item tables only of its modalities."""
     items = tuple(table for modality, table in TABLE_OF.items() if modality in config.modality.modalities)
     label = LABEL_TABLE_OF[config.cohort.task]
-    return ("stay", "cohort_attrition", "subject_split", label, "ehr_event", *items, "stay_index")
+    return ("stay", "cohort_attrition", "subject_split", label, "ehr_event", *items, "stay_index", "row_account")
 
 
 def judge_stay(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
@@ -52,6 +52,11 @@ def judge_stay(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Ju
 def judge_attrition(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The flow chart of the cohort."""
     return _of_table("cohort_attrition", derive.attrition_frame(tables["cohort_attrition"]), {})
+
+
+def judge_account(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
+    """What became of the rows of each raw table."""
+    return _of_table("row_account", derive.account_frame(tables["row_account"]), {})
 
 
 def judge_split(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
@@ -79,14 +84,14 @@ def judge_event(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig, *, c
 
 def judge_cxr(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The chosen images."""
-    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], _windows(tables, config))
+    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], _windows_to_outtime(tables, config))
     return _of_table("cxr_study", frame, parameter.cxr_parameters(config))
 
 
 def judge_note(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig, *, modality: Modality) -> Judgement:
     """The chosen notes of one kind."""
     table = TABLE_OF[modality]
-    frame = derive.note_frame(tables[table], tables["stay"])
+    frame = derive.note_frame(tables[table], tables["stay"], _windows_to_outtime(tables, config))
     bound = parameter.note_parameters(config, modality=modality)
     return Judgement("note", warehouse_file(table), frame, bound)
 
@@ -103,6 +108,11 @@ def judge_index(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> J
 
 def _of_table(suite: str, frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Judgement:
     return Judgement(suite, warehouse_file(suite), frame, parameters)
+
+
+def _windows_to_outtime(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> pl.LazyFrame:
+    """Where the whole stay is watched, images and notes are taken up to outtime, whatever length is recorded."""
+    return derive.stay_windows(tables["stay"], tables["stay_index"].head(0), config.cohort.window_hours)
 
 
 def _windows(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> pl.LazyFrame:

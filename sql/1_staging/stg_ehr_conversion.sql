@@ -1,7 +1,7 @@
--- Changes of unit that the profile makes, with the range of recorded values that each applies to.
+-- Changes of unit that the run makes, with the range of recorded values that each applies to.
 -- Grain:  one row per itemid that is converted; new value = (value - subtract) * multiply / divide.
 -- Reads:  ehr_conversion.
--- Params: $profile, published or corrected.
+-- Params: $corrections, names of the rules that are on.
 SELECT
     itemid,
     at_least,
@@ -11,4 +11,8 @@ SELECT
     multiply,
     divide
 FROM ehr_conversion
-WHERE CASE $profile WHEN 'published' THEN published WHEN 'corrected' THEN corrected END = 1
+WHERE
+    CASE
+        WHEN list_contains(cast($corrections AS VARCHAR[]), 'units_by_item') THEN corrected
+        ELSE published
+    END = 1

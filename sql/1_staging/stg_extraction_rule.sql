@@ -1,17 +1,18 @@
--- The extraction rules of the profile, as yes or no.
+-- The corrections of the run, as yes or no; none of them = as published.
 -- Grain:  one row.
 -- Reads:  extraction_rule.
--- Params: $profile, published or corrected.
+-- Params: $corrections, names of the rules that are on.
 WITH chosen AS (
     SELECT
         rule,
-        CASE $profile WHEN 'published' THEN published WHEN 'corrected' THEN corrected END = 1 AS is_on
+        list_contains(cast($corrections AS VARCHAR[]), rule) AS is_on
     FROM extraction_rule
 )
 
 SELECT
     bool_or(is_on) FILTER (WHERE rule = 'admission_age') AS uses_admission_age,
     bool_or(is_on) FILTER (WHERE rule = 'icd_version') AS respects_icd_version,
+    bool_or(is_on) FILTER (WHERE rule = 'icd10_coverage') AS covers_icd10,
     bool_or(is_on) FILTER (WHERE rule = 'recover_hadm_id') AS recovers_hadm_id,
     bool_or(is_on) FILTER (WHERE rule = 'number_from_valuenum') AS falls_back_on_valuenum,
     bool_or(is_on) FILTER (WHERE rule = 'numeric_maximum') AS uses_numeric_maximum,

@@ -1,6 +1,6 @@
 -- Every ICU stay with its observation window and one yes or no per inclusion criterion.
 -- Grain:  one row per stay_id.
--- Reads:  stg_icustays, stg_admissions, stg_patients, stg_diagnoses_icd, stg_extraction_rule.
+-- Reads:  stg_icustays, stg_admissions, stg_patients, stg_extraction_rule, stg_diagnoses_icd, stg_d_icd_diagnoses.
 -- Params: $window_hours, after intime, null = the whole stay; $min_age_years.
 WITH diagnosed AS (
     SELECT DISTINCT
@@ -8,7 +8,9 @@ WITH diagnosed AS (
         d.hadm_id
     FROM stg_diagnoses_icd AS d
     CROSS JOIN stg_extraction_rule AS r
-    WHERE CASE WHEN r.respects_icd_version THEN d.is_known_in_version ELSE d.is_known_code END
+    -- a code may stand in the dictionary once per version
+    INNER JOIN stg_d_icd_diagnoses AS k
+        ON d.icd_code = k.icd_code AND (d.icd_version = k.icd_version OR NOT r.respects_icd_version)
 ),
 
 described AS (
@@ -19,8 +21,8 @@ described AS (
         i.intime,
         i.outtime,
         24 * i.los_days AS los_hours,
-        -- anchor_age is the age in anchor_year; the published extraction takes it as it is
-        p.anchor_age
+        -- anchor_age is the age in anchor_year, taken as it is by the published extraction; 90 if negative
+        if(p.anchor_age < 0, 90, p.anchor_age)
         + CASE WHEN r.uses_admission_age THEN year(a.admittime) - p.anchor_year ELSE 0 END AS age_years,
         coalesce(i.first_careunit = i.last_careunit, FALSE) AS is_unit_unchanged,
         a.hadm_id IS NOT NULL AND p.subject_id IS NOT NULL AS has_admission,

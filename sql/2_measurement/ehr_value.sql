@@ -15,12 +15,11 @@ WITH recorded AS (
     FROM stg_chartevents
     WHERE itemid IS NOT NULL
     UNION ALL
-    -- laboratory results know their admission only
     SELECT
         'labevents' AS source,
         subject_id,
         hadm_id,
-        NULL AS stay_id,
+        NULL AS stay_id, -- laboratory results know their admission only
         charttime,
         itemid,
         value,
@@ -39,21 +38,21 @@ readable AS (
         e.itemid,
         v.variable,
         e.value IS NOT NULL OR (r.falls_back_on_valuenum AND e.valuenum IS NOT NULL) AS has_value,
-        CASE
-            WHEN v.parse != 'answer' THEN NULL
-            WHEN list_contains(string_split(v.possible_values, '|'), e.value) THEN e.value
-        END AS answer,
+        CASE WHEN list_contains(string_split(v.possible_values, '|'), e.value) THEN e.value END AS answer,
         CASE
             WHEN v.parse = 'answer' THEN NULL
-            WHEN v.parse = 'digits' AND NOT regexp_full_match(e.value, '\d+(\.\d*)?|\.\d+') THEN NULL
             WHEN v.parse IN ('first_of_pair', 'second_of_pair') AND regexp_full_match(e.value, '\d+/\d+')
                 THEN split_part(e.value, '/', if(v.parse = 'first_of_pair', 1, 2))
             WHEN regexp_full_match(e.value, '\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*') THEN e.value
         END AS number_text,
-        coalesce(
-            try_cast(number_text AS DOUBLE),
-            CASE WHEN r.falls_back_on_valuenum AND v.parse != 'answer' THEN e.valuenum END
-        ) AS number
+        -- signs, blanks and exponents of these channels are read only where no value of the subject is a text
+        v.parse = 'digits' AND NOT regexp_full_match(e.value, '\d+(\.\d*)?|\.\d+') AS is_irregular,
+        try_cast(number_text AS DOUBLE) AS text_number,
+        CASE
+            WHEN v.parse = 'answer' OR NOT r.falls_back_on_valuenum THEN text_number
+            WHEN text_number IS NULL OR is_irregular THEN e.valuenum
+            ELSE text_number
+        END AS number
     FROM recorded AS e
     INNER JOIN ehr_itemid AS i ON e.itemid = i.itemid AND e.source = i.source_table
     INNER JOIN ehr_variable AS v ON i.variable = v.variable
@@ -69,7 +68,8 @@ SELECT
     n.variable,
     n.has_value,
     coalesce(n.answer, n.number_text) AS value_text,
-    coalesce((n.number - c.subtract) * c.multiply / c.divide, n.number) AS value
+    coalesce((n.number - c.subtract) * c.multiply / c.divide, n.number) AS value,
+    coalesce(n.is_irregular, FALSE) AS is_irregular
 FROM readable AS n
 -- the ranges of one item exclude each other: at most one row
 LEFT JOIN stg_ehr_conversion AS c

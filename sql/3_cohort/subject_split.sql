@@ -1,4 +1,4 @@
--- The part of the study that each subject belongs to, from the published lists or from a hash.
+-- The part of the study that each subject belongs to, from a list or from a hash.
 -- Grain:  one row per subject_id of the cohort.
 -- Reads:  stay_criterion, split_list.
 -- Params: $uses_split_list; $split_seed; $val_fraction, $test_fraction, shares of subjects.
@@ -20,8 +20,9 @@ placed AS (
 SELECT
     p.subject_id,
     CASE
-        -- a subject that no list names trains, as published
-        WHEN $uses_split_list THEN coalesce(l.split, 'train')
+        WHEN l.split IS NOT NULL THEN l.split
+        -- a subject that the published lists do not name trains, as published
+        WHEN $uses_split_list THEN 'train'
         WHEN p.place < $test_fraction THEN 'test'
         WHEN p.place < $test_fraction + $val_fraction THEN 'val'
         ELSE 'train'

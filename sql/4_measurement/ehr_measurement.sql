@@ -1,6 +1,6 @@
 -- Values of the cohort's patients with the stay they count for, or the first reason why they do not count.
 -- Grain:  one row per row of ehr_value whose subject is in the cohort (more where admissions overlap).
--- Reads:  ehr_value, stay, ehr_variable, stg_extraction_rule.
+-- Reads:  ehr_value, stay, text_subject, ehr_variable, stg_extraction_rule.
 -- Params: none.
 WITH patient AS (
     SELECT DISTINCT subject_id
@@ -17,10 +17,12 @@ placed AS (
         e.variable,
         e.has_value,
         e.value,
-        e.value_text
+        e.value_text,
+        e.is_irregular AND NOT r.falls_back_on_valuenum AND t.subject_id IS NOT NULL AS is_refused
     FROM ehr_value AS e
     INNER JOIN patient AS p ON e.subject_id = p.subject_id
     CROSS JOIN stg_extraction_rule AS r
+    LEFT JOIN text_subject AS t ON e.subject_id = t.subject_id
     -- as many rows as admissions of the cohort contain the time: nearly always one
     LEFT JOIN stay AS a
         ON
@@ -36,7 +38,12 @@ SELECT
     s.stay_id,
     e.charttime,
     e.variable,
-    e.value,
+    -- limits are null where the channel has none; least and greatest pass over null
+    CASE
+        WHEN r.applies_limits AND e.value IS NOT NULL
+            THEN least(greatest(e.value, v.plausible_low), v.plausible_high)
+        ELSE e.value
+    END AS value,
     e.value_text,
     CASE
         WHEN e.hadm_id IS NULL THEN 'admission unknown'
@@ -45,9 +52,9 @@ SELECT
         WHEN e.stay_id != s.stay_id THEN 'other stay of the admission'
         WHEN NOT e.has_value THEN 'value missing'
         WHEN e.charttime IS NULL THEN 'time missing'
-        WHEN CASE WHEN v.is_categorical THEN e.value_text IS NULL ELSE e.value IS NULL END
+        WHEN if(v.is_categorical, e.value_text IS NULL, e.value IS NULL OR e.is_refused)
             THEN 'value not readable'
-        WHEN r.applies_limits AND (e.value < v.plausible_low OR e.value > v.plausible_high)
+        WHEN r.applies_limits AND (e.value < v.outlier_low OR e.value > v.outlier_high)
             THEN 'value not plausible'
     END AS drop_reason
 FROM placed AS e

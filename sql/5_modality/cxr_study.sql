@@ -18,7 +18,10 @@ WITH candidate AS (
     FROM stay AS s
     -- images know their subject only: as many rows as its stays contain the time
     INNER JOIN stg_cxr_metadata AS x
-        ON s.subject_id = x.subject_id AND x.studytime BETWEEN s.window_start AND s.window_end
+        ON
+            s.subject_id = x.subject_id
+            -- published: a whole stay ends for images with outtime, for measurements with its recorded length
+            AND x.studytime BETWEEN s.window_start AND if(s.is_whole_stay, s.outtime, s.window_end)
     WHERE $uses_cxr AND x.view_position = $view_position
     WINDOW newest AS (PARTITION BY s.stay_id ORDER BY x.studytime DESC, x.dicom_id DESC)
 )

@@ -1,75 +1,52 @@
--- How many rows of each raw table every rule let through.
+-- How many rows of each raw table every rule let through, and how many its release is said to have.
 -- Grain:  one row per source and rule, in the order in which they apply.
--- Reads:  stg_row_count, ehr_measurement, cxr_study, radiology_report, discharge_note.
+-- Reads:  stg_row_count, reject, release_count, row_use, cxr_study, radiology_report, discharge_note.
 -- Params: none.
-WITH reason (place, rule) AS (
-    VALUES
-    (2, 'admission unknown'),
-    (3, 'admission outside the cohort'),
-    (4, 'other stay of the admission'),
-    (5, 'value missing'),
-    (6, 'time missing'),
-    (7, 'value not readable'),
-    (8, 'value not plausible')
-),
-
-judged AS (
-    SELECT
-        e.source,
-        coalesce(k.place, 9) AS lost_at_place,
-        count(*) AS measurements
-    FROM ehr_measurement AS e
-    LEFT JOIN reason AS k ON e.drop_reason = k.rule
-    GROUP BY e.source, coalesce(k.place, 9)
-),
-
-chosen (source, rule, kept) AS (
+WITH rejected AS (
     SELECT
         source,
-        'mapped item of a cohort patient' AS rule,
-        sum(measurements) AS kept
-    FROM judged
+        sum(rows) AS rows_rejected
+    FROM reject
     GROUP BY source
-    UNION ALL
-    VALUES
-    ('cxr_metadata', 'chosen for a stay', (SELECT count(*) FROM cxr_study)),
-    ('radiology', 'joined to a stay', (SELECT count(*) FROM radiology_report)),
-    ('discharge', 'chosen for a stay', (SELECT count(*) FROM discharge_note))
 ),
 
-account AS (
+kept AS (
+    SELECT
+        n.source,
+        1 AS place,
+        'read, and not rejected' AS rule,
+        n.rows_in - coalesce(r.rows_rejected, 0) AS rows_kept
+    FROM stg_row_count AS n
+    LEFT JOIN rejected AS r ON n.source = r.source
+    UNION ALL
     SELECT
         source,
-        0 AS place,
-        'staged from the raw file' AS rule,
-        rows_in,
+        2 AS place,
+        'needed by some configuration' AS rule,
         rows_kept
     FROM stg_row_count
     UNION ALL
     SELECT
-        c.source,
-        1 AS place,
-        c.rule,
-        n.rows_kept AS rows_in,
-        c.kept AS rows_kept
-    FROM chosen AS c
-    INNER JOIN stg_row_count AS n ON c.source = n.source
+        source,
+        place,
+        rule,
+        rows_kept
+    FROM row_use
     UNION ALL
-    SELECT
-        j.source,
-        k.place,
-        concat('not: ', k.rule) AS rule,
-        coalesce(sum(j.measurements) FILTER (WHERE j.lost_at_place >= k.place), 0) AS rows_in,
-        coalesce(sum(j.measurements) FILTER (WHERE j.lost_at_place > k.place), 0) AS rows_kept
-    FROM reason AS k
-    INNER JOIN judged AS j ON TRUE
-    GROUP BY j.source, k.place, k.rule
+    VALUES
+    ('cxr_metadata', 99, 'chosen for a stay', (SELECT count(*) FROM cxr_study)),
+    ('radiology', 99, 'joined to a stay', (SELECT count(*) FROM radiology_report)),
+    ('discharge', 99, 'chosen for a stay', (SELECT count(*) FROM discharge_note))
 )
 
 SELECT
-    source,
-    rule,
-    cast(rows_in AS BIGINT) AS rows_in,
-    cast(rows_kept AS BIGINT) AS rows_kept
-FROM account
-ORDER BY source, place
+    k.source,
+    k.rule,
+    cast(coalesce(lag(k.rows_kept) OVER applied, n.rows_in) AS BIGINT) AS rows_in,
+    cast(k.rows_kept AS BIGINT) AS rows_kept,
+    CASE WHEN k.place = 1 THEN c.rows END AS rows_published
+FROM kept AS k
+INNER JOIN stg_row_count AS n ON k.source = n.source
+LEFT JOIN release_count AS c ON k.source = c.source
+WINDOW applied AS (PARTITION BY k.source ORDER BY k.place)
+ORDER BY k.source, k.place

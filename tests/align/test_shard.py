@@ -21,7 +21,7 @@ from medpatch.config.name import Modality, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import fingerprint
 from medpatch.contract.table import warehouse_file
-from medpatch.contract.tensor import MANIFEST_SCHEMA, STAY_SCHEMA
+from medpatch.contract.tensor import EHR_TYPE, MANIFEST_SCHEMA, STAY_SCHEMA
 
 EHR, CXR, RR, DN = Modality
 HEART = read_channels().numeric_column[read_channels().numeric_names.index(HEART_RATE)]
@@ -35,7 +35,11 @@ def align(tmp_path: Path, config: PipelineConfig, *, cxr_dir: Path | None = None
 
 def read_all(tmp_path: Path, name: str = "tensor") -> dict[int, dict]:
     rows = [row for f in sorted((tmp_path / name).glob("*-0*.parquet")) for row in pq.read_table(f).to_pylist()]
-    return {row["stay_id"]: row for row in rows}
+    return {row["stay_id"]: row | {"ehr": as_grid(row["ehr"])} for row in rows}
+
+
+def as_grid(content: bytes | None) -> np.ndarray | None:
+    return None if content is None else np.frombuffer(content, dtype=EHR_TYPE).reshape(-1, 59)
 
 
 def test_shards_hold_each_stay_once_by_split_and_in_order_and_the_manifest_agrees(tmp_path: Path) -> None:
@@ -72,7 +76,7 @@ def test_many_stays_over_several_chunks_and_shards_arrive_in_order(
     assert [stay_id for shard in train for stay_id in shard] == [s for s in stays if s % 2 == 0]
     assert seen[-1] == (50, 50)
     std = load_scaler(tmp_path / "tensor" / "scaler.json").std[3]
-    ehr = {s: np.array(row["ehr"]) for s, row in read_all(tmp_path).items()}
+    ehr = {s: row["ehr"] for s, row in read_all(tmp_path).items()}
     for stay_id in stays:
         rise = ehr[stay_id][1, HEART] - ehr[0][1, HEART]
         assert rise == pytest.approx(stay_id / std, abs=1e-6)
@@ -106,7 +110,7 @@ def test_the_manifest_describes_the_tensors(tmp_path: Path) -> None:
     align(tmp_path, tiny_config(EHR, scaling=Scaling.PUBLISHED))
     manifest = {r["stay_id"]: r for r in pl.read_parquet(tmp_path / "tensor" / "manifest.parquet").to_dicts()}
     for stay_id, row in read_all(tmp_path).items():
-        ehr, described = np.array(row["ehr"], dtype=np.float32), manifest[stay_id]
+        ehr, described = row["ehr"], manifest[stay_id]
         assert described["ehr_steps"] == len(ehr) == 48
         assert described["ehr_min"] == pytest.approx(ehr.min())
         assert described["ehr_max"] == pytest.approx(ehr.max())
@@ -124,7 +128,8 @@ def test_an_unreadable_image_is_named_and_its_stay_goes_on(tmp_path: Path, caplo
     assert report.unreadable_dicom_ids == ("dicom-5", "dicom-7")
     assert report.image_count == 3
     assert "2 of 3 images are absent or not readable" in caplog.text
-    assert "dicom-5, dicom-7" in caplog.text
+    assert "align_report.json" in caplog.text
+    assert "dicom-5" not in caplog.text
     rows = read_all(tmp_path)
     assert {s for s, row in rows.items() if row["cxr"] is not None} == {3}
     assert all(row["ehr"] is not None for row in rows.values())

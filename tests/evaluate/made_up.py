@@ -21,6 +21,7 @@ SKILL = {
     "unimodal_cxr": 0.7,
     "unimodal_rr": 0.9,
 }
+MODALITIES = ("ehr", "cxr", "rr")
 COVERAGE = {"unimodal_cxr": 0.3, "unimodal_rr": 0.85}
 HISTORY = [
     {"stage": stage, "modality": modality, "epoch": e, "train_loss": 0.9**e, "val_loss": 0.92**e, "val_auroc": auroc}
@@ -69,12 +70,26 @@ def write_rows(rows: dict[str, np.ndarray], folder: Path) -> Path:
     return path
 
 
+def add_drops(rows: dict[str, np.ndarray], *, seed: int = 1) -> dict[str, np.ndarray]:
+    """The same with rows of MedPatch without each modality, whose logits are noise alone."""
+    random, is_main = np.random.default_rng(seed), rows["model"] == "medpatch"
+    parts = [rows]
+    for modality in MODALITIES:
+        mine = {name: column[is_main] for name, column in rows.items()}
+        mine["model"] = np.repeat(f"medpatch_without_{modality}", is_main.sum())
+        mine["logit"] = random.normal(size=is_main.sum())
+        mine["probability"] = 1 / (1 + np.exp(-mine["logit"]))
+        parts.append(mine)
+    return {name: np.concatenate([part[name] for part in parts]) for name in rows}
+
+
 def write_manifest(rows: dict[str, np.ndarray], folder: Path) -> Path:
-    """The two manifest columns that evaluation reads, for the stays of the rows."""
+    """The manifest columns that evaluation reads, for the stays of the rows."""
     pairs = sorted({(int(s), str(p)) for s, p in zip(rows["stay_id"], rows["split"], strict=True)})
     folder.mkdir(parents=True, exist_ok=True)
     stay, split = zip(*pairs, strict=True)
-    pq.write_table(pa.table({"stay_id": stay, "split": split}), folder / MANIFEST)
+    there = {f"has_{m}": [s % 10 < 10 * COVERAGE.get(f"unimodal_{m}", 1.0) for s in stay] for m in MODALITIES}
+    pq.write_table(pa.table({"stay_id": stay, "split": split, **there}), folder / MANIFEST)
     return folder
 
 
@@ -98,6 +113,33 @@ def write_oracle(
         }
         tables.append(pa.table({n: pa.array(c) for n, c in columns.items()}).cast(ORACLE_SCHEMA))
     pq.write_table(pa.concat_tables(tables), folder / "oracle.parquet")
+    return folder
+
+
+def write_stays(rows: dict[str, np.ndarray], folder: Path) -> Path:
+    """The marts that say who the stays are, what they bring and their labels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    is_main = rows["model"] == "medpatch"
+    stay, first = np.unique(rows["stay_id"][is_main], return_index=True)
+    number = len(stay)
+    subject, split = rows["subject_id"][is_main][first], rows["split"][is_main][first]
+    who = {
+        "stay_id": stay,
+        "subject_id": subject,
+        "hadm_id": stay,
+        "los_hours": np.linspace(24, 240, number),
+        "age_years": 18 + stay % 75,
+        "gender": np.where(stay % 2, "F", "M"),
+        "race": np.where(stay % 3 == 0, "BLACK/AFRICAN AMERICAN", np.where(stay % 3 == 1, "WHITE - RUSSIAN", "ASIAN")),
+        "first_careunit": np.where(stay % 50 == 0, "Tiny Unit", "Medical Intensive Care Unit (MICU)"),
+    }
+    brings = {"ehr_event_count": 5 + stay % 7, "cxr_count": stay % 2, "rr_count": stay % 3, "dn_count": stay * 0}
+    pq.write_table(pa.table(who), folder / "stay.parquet")
+    index = {"stay_id": stay, "subject_id": subject, "hadm_id": stay, "split": split, **brings}
+    pq.write_table(pa.table(index), folder / "stay_index.parquet")
+    labels = {name: rows[name][is_main] for name in ("stay_id", "label_name", "label")}
+    labels["phenotype"] = labels.pop("label_name")
+    pq.write_table(pa.table(labels), folder / "label_phenotype.parquet")
     return folder
 
 

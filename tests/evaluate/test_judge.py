@@ -8,12 +8,17 @@ import pytest
 
 from medpatch.config.name import PHENOTYPES, Split, Task
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.evaluate.judge import choose_single, judge
+from medpatch.evaluate.judge import Verdict, choose_single, judge
 from medpatch.evaluate.metric import SingleClassWarning, auroc
 from medpatch.evaluate.name import PHENOTYPE_GROUP, Group, in_order, style
 from medpatch.evaluate.prediction import ModelPrediction, SplitPrediction, read_predictions
 
 from .made_up import made_up_rows, write_oracle, write_rows
+
+
+def judged(val: SplitPrediction, test: SplitPrediction, config: PipelineConfig, **ways) -> Verdict:
+    """The verdict on one run."""
+    return judge((val,), (test,), config, **ways)
 
 
 def both_splits(
@@ -30,13 +35,13 @@ def splits(tmp_path: Path, mortality: PipelineConfig) -> tuple[SplitPrediction, 
 
 
 def test_every_model_is_judged_on_every_test_stay(splits, mortality: PipelineConfig) -> None:
-    verdict = judge(*splits, mortality, oracle_dir=None, head="late")
+    verdict = judged(*splits, mortality, oracle_dir=None, head="late")
     assert [r.model for r in verdict.results] == list(in_order(splits[1].models))
     assert {r.stays for r in verdict.results} == {120}
 
 
 def test_single_modality_is_also_judged_on_its_own_stays_beside_medpatch(splits, mortality: PipelineConfig) -> None:
-    verdict = judge(*splits, mortality, oracle_dir=None, head="late")
+    verdict = judged(*splits, mortality, oracle_dir=None, head="late")
     cxr = [r for r in verdict.own_stays if r.subset == "cxr"]
     rows = splits[1].models["unimodal_cxr"].is_available
     assert [(r.model, r.stays) for r in cxr] == [("unimodal_cxr", rows.sum()), ("medpatch", rows.sum())]
@@ -48,18 +53,18 @@ def test_best_single_modality_is_chosen_on_validation_even_if_another_wins_on_te
     val, test = splits
     perfect = ModelPrediction(test.label * 2.0 - 1, test.label * 1.0, np.ones(120, bool))
     test = replace(test, models={**test.models, "unimodal_cxr": perfect})
-    assert choose_single(val, ("unimodal_cxr", "unimodal_ehr"))[0] == "unimodal_ehr"
+    assert choose_single((val,), ("unimodal_cxr", "unimodal_ehr"))[0] == "unimodal_ehr"
 
 
 def test_choice_without_two_classes_in_validation_is_said(splits) -> None:
     val = replace(splits[0], label=np.zeros_like(splits[0].label))
-    chosen, notes = choose_single(val, ("unimodal_ehr", "unimodal_cxr"))
+    chosen, notes = choose_single((val,), ("unimodal_ehr", "unimodal_cxr"))
     assert chosen == "unimodal_ehr"
     assert "no label has two classes in the val split" in notes[0]
 
 
 def test_difference_from_the_best_single_modality_is_paired(splits, mortality: PipelineConfig) -> None:
-    verdict = judge(*splits, mortality, oracle_dir=None, head="late")
+    verdict = judged(*splits, mortality, oracle_dir=None, head="late")
     main, single = verdict.main, verdict.of(verdict.best_single)
     assert main.difference.value == pytest.approx(main.macro.auroc.value - single.macro.auroc.value)
     assert (single.difference.low, single.difference.high) == (0.0, 0.0)
@@ -70,7 +75,7 @@ def test_gap_closed_is_the_share_of_the_way_from_best_single_to_oracle(
 ) -> None:
     task = Task.IN_HOSPITAL_MORTALITY
     oracle_dir = write_oracle(made_up_rows(task), tmp_path / "oracle", task=task)
-    verdict = judge(*splits, mortality, oracle_dir=oracle_dir, head="late")
+    verdict = judged(*splits, mortality, oracle_dir=oracle_dir, head="late")
     main, single = verdict.main, verdict.of(verdict.best_single)
     way = main.oracle_auroc - single.macro.auroc.value
     assert main.gap_closed == pytest.approx((main.macro.auroc.value - single.macro.auroc.value) / way)
@@ -83,7 +88,7 @@ def test_oracle_that_does_not_cover_the_stays_is_left_out_and_said(
 ) -> None:
     task = Task.IN_HOSPITAL_MORTALITY
     oracle_dir = write_oracle(made_up_rows(task, stays=100), tmp_path / "oracle", task=task)
-    verdict = judge(*splits, mortality, oracle_dir=oracle_dir, head="late")
+    verdict = judged(*splits, mortality, oracle_dir=oracle_dir, head="late")
     assert verdict.main.oracle_auroc is None
     assert any("ehr+cxr+rr does not cover 20 of 120 judged stays" in w for w in verdict.warnings)
 
@@ -95,7 +100,7 @@ def test_label_with_one_class_in_test_is_named_and_the_macro_says_how_many_are_l
     label = test.label.copy()
     label[:, PHENOTYPES.index("Shock")] = 0
     with pytest.warns(SingleClassWarning, match="'Shock'"):
-        verdict = judge(val, replace(test, label=label), phenotyping, oracle_dir=None, head="late")
+        verdict = judged(val, replace(test, label=label), phenotyping, oracle_dir=None, head="late")
     assert any(w.startswith("Shock: one class in the test split") for w in verdict.warnings)
     assert (verdict.main.macro.labels, verdict.main.macro.labels_total) == (24, 25)
     assert np.isfinite(verdict.main.macro.auroc.value)
@@ -105,12 +110,12 @@ def test_split_too_small_for_its_intervals_is_named(splits, mortality: PipelineC
     val, test = splits
     label = np.zeros_like(test.label)
     label[5] = 1
-    verdict = judge(val, replace(test, label=label), mortality, oracle_dir=None, head="late")
+    verdict = judged(val, replace(test, label=label), mortality, oracle_dir=None, head="late")
     assert any("too small for its intervals" in w for w in verdict.warnings)
 
 
 def test_groups_are_macro_means_over_their_labels(tmp_path: Path, phenotyping: PipelineConfig) -> None:
-    verdict = judge(
+    verdict = judged(
         *both_splits(tmp_path, phenotyping, Task.PHENOTYPING, stays=60), phenotyping, oracle_dir=None, head="late"
     )
     main = verdict.main
@@ -128,7 +133,7 @@ def test_groups_are_those_of_the_benchmark(shared_dir: Path) -> None:
 
 def test_progress_reaches_its_total(splits, mortality: PipelineConfig) -> None:
     seen: list[tuple[int, int]] = []
-    judge(*splits, mortality, oracle_dir=None, head="late", progress=lambda *step: seen.append(step))
+    judged(*splits, mortality, oracle_dir=None, head="late", progress=lambda *step: seen.append(step))
     assert seen == [(n, 11) for n in range(1, 12)]
 
 

@@ -93,6 +93,7 @@ def test_every_model_predicts_every_test_stay(test_split: SplitPrediction) -> No
     assert set(test_split.models) == {
         "medpatch", "medpatch_high", "medpatch_low", "late", "early", "joint", "ensemble",
         "unimodal_ehr", "unimodal_cxr", "unimodal_rr",
+        "medpatch_without_ehr", "medpatch_without_cxr", "medpatch_without_rr",
     }  # fmt: skip
 
 

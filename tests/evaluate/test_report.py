@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from medpatch.config.code import REPORT_CODE
 from medpatch.config.error import CheckpointError, ContractError
 from medpatch.config.name import PHENOTYPES, Split, Task
 from medpatch.config.pipeline import PipelineConfig
@@ -17,7 +18,6 @@ from medpatch.contract.artifact import is_current
 from medpatch.evaluate.figure_history import read_histories
 from medpatch.evaluate.metric import SingleClassWarning
 from medpatch.evaluate.report import (
-    REPORT_CODE,
     EvaluateReport,
     evaluate_run,
     read_markdown,
@@ -29,7 +29,10 @@ from medpatch.evaluate.report import (
 from .conftest import STATEMENT
 from .made_up import made_up_rows, write_manifest, write_rows
 
-FIGURES = {"leaderboard", "roc", "pr", "reliability", "labels", "training"}
+FIGURES = {
+    "leaderboard", "roc", "pr", "reliability", "labels", "combinations", "subgroups", "drop", "net_benefit",
+    "confidence", "cohort_flow", "training",
+}  # fmt: skip
 
 
 def test_folder_is_whole_and_current(report: EvaluateReport) -> None:
@@ -44,8 +47,52 @@ def test_every_picture_is_a_png_large_enough_to_print(report: EvaluateReport) ->
         assert min(width, height) > 400
 
 
+def test_every_picture_is_also_an_svg_and_every_table_csv_and_latex(report: EvaluateReport) -> None:
+    assert {path.stem for path in (report.directory / "figure").glob("*.svg")} == FIGURES
+    csvs, texs = ({path.stem for path in (report.directory / "table").glob(f"*.{kind}")} for kind in ("csv", "tex"))
+    assert csvs == texs
+    assert csvs >= {
+        "result", "comparison", "fusion_gain", "calibration", "groups", "labels", "label_models", "combinations",
+        "drop",
+        "own_stays", "subgroups", "operating_points", "confidence", "cohort", "table_one", "rows", "provenance",
+        "test_reads", "model_card", "tripod_ai",
+    }  # fmt: skip
+    tex = (report.directory / "table" / "result.tex").read_text()
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}") == 1
+    assert "Made up." in tex
+
+
+def test_svg_says_that_data_are_made_up(report: EvaluateReport) -> None:
+    pages = [path.read_text() for path in (report.directory / "figure").glob("*.svg")]
+    assert all("MADE UP" in page for page in pages)
+
+
+def test_contents_link_to_every_chapter(report: EvaluateReport) -> None:
+    page = (report.directory / "index.html").read_text()
+    links = re.findall(r'<a href="#([^"]+)">', page)
+    assert links == re.findall(r'<h2 id="([^"]+)">', page)
+    assert len(links) == len(set(links)) >= 12
+
+
+def test_looks_at_the_test_split_are_in_the_report(report: EvaluateReport) -> None:
+    (read,) = json.loads((report.directory / "test_reads.json").read_text())
+    assert (read["step"], read["stays"]) == ("report", 120)
+    assert "looked at once, for 1 configuration," in (report.directory / "report.md").read_text()
+
+
+def test_counts_of_few_are_hidden(report: EvaluateReport) -> None:
+    with (report.directory / "table" / "table_one.csv").open(newline="") as file:
+        rows = {row[0]: row[1:] for row in csv.reader(file)}
+    # four of 240 stays are in the tiny unit
+    assert rows["First care unit: Tiny Unit"][0] == "< 10"
+    assert rows["Sex: Female"][0] == "120 (50.0)"
+    with (report.directory / "table" / "subgroups.csv").open(newline="") as file:
+        small = [row for row in csv.reader(file) if row[1] == "Tiny Unit"]
+    assert small[0][2:] == ["< 30", *["–"] * 6]
+
+
 def test_html_is_self_contained_and_balanced(report: EvaluateReport) -> None:
-    page = (report.directory / "report.html").read_text()
+    page = (report.directory / "index.html").read_text()
     assert page.count('src="data:image/png;base64,') == len(FIGURES)
     text = re.sub(r'src="data:[^"]*"', "", page)
     assert not re.search(r"https?://|<script|<link|url\(|src=", text)
@@ -72,7 +119,7 @@ class Balance(HTMLParser):
 
 
 def test_made_up_data_is_marked_on_page_markdown_every_caption_and_terminal(report: EvaluateReport) -> None:
-    page = (report.directory / "report.html").read_text()
+    page = (report.directory / "index.html").read_text()
     assert f"MADE UP: {STATEMENT}" in page
     assert '@bottom-left { content: "MADE UP"' in page
     assert all(c.startswith("Made up. ") for c in re.findall(r'class="caption">([^<]*)<', page))
@@ -84,7 +131,7 @@ def test_made_up_data_is_marked_on_page_markdown_every_caption_and_terminal(repo
 def test_real_data_is_not_marked(tmp_path: Path, mortality: PipelineConfig) -> None:
     path = write_rows(made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=60), tmp_path / "p")
     found = evaluate_run(path, tmp_path / "report", mortality, inputs="x")
-    page = (found.directory / "report.html").read_text().casefold()
+    page = (found.directory / "index.html").read_text().casefold()
     assert "made up" not in page
     assert "made up" not in result_table(found).casefold()
 
@@ -92,8 +139,8 @@ def test_real_data_is_not_marked(tmp_path: Path, mortality: PipelineConfig) -> N
 def test_page_holds_the_tables_and_the_cohort_in_order(report: EvaluateReport) -> None:
     page = (report.directory / "report.md").read_text()
     headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
-    assert headings[:2] == ["Results", "All models"]
-    assert headings[-2:] == ["Cohort", "Rows read and kept"]
+    assert headings[:2] == ["Results", "Did fusion help?"]
+    assert headings[-3:] == ["How this was evaluated", "Model card", "TRIPOD+AI checklist"]
     assert page.index("every ICU stay") < page.index("adult at admission")
     assert "Gap closed: (AUROC − AUROC of" in page
     assert all(name in page for name in PHENOTYPES)
@@ -149,7 +196,7 @@ def test_number_that_does_not_exist_is_null_and_a_dash(tmp_path: Path, mortality
         found = evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", mortality, inputs="x")
     content = json.loads((found.directory / "metrics.json").read_text())
     assert content["results"][0]["macro"]["auroc"]["value"] is None
-    assert content["results"][0]["macro"]["brier"] > 0
+    assert content["results"][0]["macro"]["brier"]["value"] > 0
     assert "test/auroc" not in found.metrics()
     assert "Read this first" in (found.directory / "report.md").read_text()
     assert not (found.directory / "figure" / "roc.png").exists()

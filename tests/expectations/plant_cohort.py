@@ -46,6 +46,20 @@ ATTRITION: list[Case] = cases(
     },
 )
 
+ACCOUNT: list[Case] = cases(
+    "row_account",
+    {
+        "there_is_an_account": keep("row_account", NOBODY),
+        "source_is_given": put("row_account", 4, source=None),
+        "rule_is_given": put("row_account", rule=None),
+        "rule_counts_once": put("row_account", 2, rule="cohort"),
+        "rows_in_is_a_count": put("row_account", rows_in=-1, rows_kept=None),
+        "rows_kept_is_a_count": put("row_account", 4, rows_kept=-1),
+        "rule_adds_no_rows": put("row_account", 4, rows_kept=91),
+        "next_rule_starts_where_the_last_ended": put("row_account", 1, rows_in=79),
+    },
+)
+
 SPLIT: list[Case] = cases(
     "subject_split",
     {
@@ -74,7 +88,7 @@ INDEX: list[Case] = cases(
             put("stay_index", 1, subject_id=100, split="val"),
         ),
         "every_split_has_samples": keep("stay_index", pl.col("split") != "val"),
-        "window_is_not_empty": put("stay_index", window_end=lambda r: r["window_start"] - HOUR),
+        "window_does_not_end_before_it_starts": put("stay_index", window_end=lambda r: r["window_start"] - HOUR),
         "window_length_is_as_configured": put(
             "stay_index", window_hours=72.0, window_end=lambda r: r["window_start"] + 72 * HOUR
         ),
@@ -109,4 +123,4 @@ LABEL: list[Case] = cases(
     config=PHENOTYPING,
 )
 
-CASES = STAY + ATTRITION + SPLIT + INDEX + LABEL
+CASES = STAY + ATTRITION + ACCOUNT + SPLIT + INDEX + LABEL

@@ -51,6 +51,7 @@ def judged(suite: str, table: str, tables: Tables, config: PipelineConfig, shard
     makers: dict[str, Callable[[], Judgement]] = {
         "stay": partial(judgement.judge_stay, lazy, config),
         "cohort_attrition": partial(judgement.judge_attrition, lazy, config),
+        "row_account": partial(judgement.judge_account, lazy, config),
         "subject_split": partial(judgement.judge_split, lazy, config),
         "label": partial(judgement.judge_label, lazy, config),
         "ehr_event": partial(judgement.judge_event, lazy, config, channels=read_channels()),

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from medpatch.config.name import MORTALITY_LABEL, PHENOTYPES
+from medpatch.config.override import apply_overrides
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.preset import tiny_in_hospital_mortality, tiny_phenotyping
 from medpatch.contract.prediction import PREDICTION_SCHEMA
@@ -17,6 +18,7 @@ Tables = dict[str, pl.DataFrame]
 
 MORTALITY: PipelineConfig = tiny_in_hospital_mortality()
 PHENOTYPING: PipelineConfig = tiny_phenotyping()
+CORRECTED_PHENOTYPING = apply_overrides(PHENOTYPING, {"cohort.profile": "corrected"})
 STAYS = 40
 HOURS = 60.0
 WINDOW = 48.0
@@ -67,6 +69,13 @@ def warehouse() -> Tables:
             "stay_id": [s for s in stay_id for _ in PHENOTYPES],
             "phenotype": list(PHENOTYPES) * STAYS,
             "label": [(i + k) % 5 // 4 for i in range(STAYS) for k in range(len(PHENOTYPES))],
+        },
+        "row_account": {
+            "source": ["chartevents"] * 3 + ["radiology"] * 2,
+            "rule": ["staged", "cohort", "not: time missing", "staged", "joined"],
+            "rows_in": [100, 80, 60, 90, 90],
+            "rows_kept": [80, 60, 60, 90, 80],
+            "rows_published": [100, None, None, None, None],
         },
         "ehr_event": _events(stay_id),
         "subject_split": {"subject_id": subject_id, "split": [split_of(s) for s in subject_id]},

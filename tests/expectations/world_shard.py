@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from medpatch.contract.tensor import EHR_CHANNELS, EHR_VALUE_COLUMNS, MANIFEST_SCHEMA, STAY_SCHEMA, shard_name
+from medpatch.contract.tensor import EHR_CHANNELS, EHR_TYPE, EHR_VALUE_COLUMNS, MANIFEST_SCHEMA, STAY_SCHEMA, shard_name
 from medpatch.validate.source import read_channels
 
 from .plant import Plant, put
@@ -38,8 +38,8 @@ def tables() -> Tables:
             where
             | {
                 "label": [i % 2],
-                "ehr": [_step() for _ in range(STEPS)],
-                "ehr_observed": [[t == 0] * EHR_CHANNELS for t in range(STEPS)],
+                "ehr": np.tile(_step(), STEPS).tobytes(),
+                "ehr_observed": b"\1" * EHR_CHANNELS + b"\0" * EHR_CHANNELS * (STEPS - 1),
                 "cxr": bytes(SIDE * SIDE) if is_full else None,
                 "cxr_size_px": SIDE if is_full else None,
                 "rr": [[2, 7, 3], [2, 3]] if is_full else None,
@@ -81,17 +81,17 @@ def write_shards(record: pl.DataFrame, folder: Path) -> Path:
 def cell(step: int, column: int, value: float) -> Plant:
     """Another value in one cell of the first stay's grid."""
 
-    def changed(row: dict) -> list[list[float]]:
-        grid = [list(r) for r in row["ehr"]]
-        grid[step][column] = value
-        return grid
+    def changed(row: dict) -> bytes:
+        grid = np.frombuffer(row["ehr"], dtype=EHR_TYPE).reshape(STEPS, -1).copy()
+        grid[step, column] = value
+        return grid.tobytes()
 
     return put("record", ehr=changed)
 
 
-def _step() -> list[float]:
+def _step() -> np.ndarray:
     """One step: first answer of each categorical channel, 0.5 for each numeric one."""
-    step = [0.0] * EHR_VALUE_COLUMNS
+    step = np.zeros(EHR_VALUE_COLUMNS, dtype=EHR_TYPE)
     for first, width in zip(FIRST_COLUMN, WIDTHS, strict=True):
         step[first] = 1.0 if width > 1 else 0.5
     return step

@@ -7,10 +7,12 @@ import pytest
 
 from medpatch.config.cohort import CohortConfig
 from medpatch.config.name import Profile
+from medpatch.config.override import apply_overrides
 from medpatch.config.preset import in_hospital_mortality, phenotyping
-from medpatch.extract.layer import list_layers
+from medpatch.extract.layer import RELEASE_COUNT, SPLIT_LIST, list_layers
 from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import register_parquet, register_seeds
+from medpatch.extract.release_count import RELEASE_COUNT_SCHEMA
 from medpatch.extract.run import build_staging, build_tables
 from medpatch.extract.source import find_raw
 from medpatch.extract.split_list import SPLIT_LIST_SCHEMA
@@ -35,7 +37,8 @@ def tables(staging: Path, reference: Path, cohort: CohortConfig) -> duckdb.DuckD
     connection = duckdb.connect()
     register_seeds(connection)
     register_parquet(connection, staging)
-    connection.register("split_list", SPLIT_LIST_SCHEMA.empty_table())
+    connection.register(SPLIT_LIST, SPLIT_LIST_SCHEMA.empty_table())
+    connection.register(RELEASE_COUNT, RELEASE_COUNT_SCHEMA.empty_table())
     config = phenotyping().model_copy(update={"cohort": cohort})
     files = [file for file in list_layers() if not file.is_staging]
     build_tables(connection, files, sql_parameters(config))
@@ -143,14 +146,11 @@ def test_one_corrected_rule_changes_as_many_cells_as_the_specification_counts(
     rule: str, added: int, changed: int, staging: Path, reference: Path
 ) -> None:
     """579 cells come from valuenum and 48 have another maximum, over whole episodes."""
-    with tables(staging, reference, phenotyping().cohort) as connection:
+    config = apply_overrides(phenotyping(), {"cohort.corrections": [rule]})
+    with tables(staging, reference, config.cohort) as connection:
         connection.execute("UPDATE stay SET window_start = '1900-01-01', window_end = '2900-01-01'")
-        connection.execute("CREATE TABLE rule_table AS SELECT rule, published, corrected FROM extraction_rule")
-        connection.execute("UPDATE rule_table SET published = 1 WHERE rule = ?", [rule])
-        connection.execute("CREATE OR REPLACE VIEW extraction_rule AS FROM rule_table")
-        names = ("stg_extraction_rule", "ehr_value", "ehr_measurement", "ehr_event")
-        files = [file for file in list_layers() if file.name in names]
-        build_tables(connection, files, sql_parameters(phenotyping()))
+        (event,) = (file for file in list_layers() if file.name == "ehr_event")
+        build_tables(connection, [event], sql_parameters(config))
 
         found = connection.execute(f"""SELECT count(*) FILTER (r.stay_id IS NULL), count(*) FILTER (e.stay_id IS NULL),
             count(*) FILTER (e.value != r.value_num)

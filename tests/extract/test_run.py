@@ -160,7 +160,7 @@ def test_row_account_reaches_from_the_raw_file_to_what_is_kept(raw_dir: Path, tm
     report = build(raw_dir, phenotyping(), tmp_path / "out")
 
     lab = [(a.rule, a.rows_in, a.rows_kept) for a in report.accounts if a.source == "labevents"]
-    assert lab[0] == ("staged from the raw file", 3, 3)
+    assert lab[0] == ("read, and not rejected", 3, 3)
     assert ("not: admission unknown", 3, 2) in lab
     assert ("not: value not readable", 2, 1) in lab
     assert all(before[2] == after[1] for before, after in itertools.pairwise(lab))

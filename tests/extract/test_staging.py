@@ -58,7 +58,7 @@ def test_rows_read_and_kept_are_counted_per_table(raw_dir: Path, tmp_path: Path)
     assert ("chartevents", 6, 6) in counts
     assert ("labevents", 3, 3) in counts
     assert ("radiology", 2, 2) in counts
-    assert len(counts) == 9
+    assert len(counts) == 10
 
 
 def test_absent_data_sets_are_empty_tables_with_their_columns(tmp_path: Path) -> None:

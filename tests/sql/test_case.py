@@ -1,8 +1,8 @@
 """Every table against hand-written rows: case/<table>/<case>/{given.<input>.csv, params.json, expect.csv}.
 
-An input that a case does not give is empty; a seed is the real one; the rules are those of the profile in
-params.json (published if it names none). Columns that a given file leaves out are null; only the columns that
-expect.csv names are compared, rows in any order.
+An input that a case does not give is empty; a seed is the real one. params.json names parameters of sql/; its
+"profile" stands for the corrections of that profile (none without it). Columns that a given file leaves out are
+null; only the columns that expect.csv names are compared, rows in any order.
 """
 
 import json
@@ -12,10 +12,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from medpatch.config.override import apply_overrides
 from medpatch.config.preset import in_hospital_mortality
-from medpatch.extract.layer import ROW_COUNT, SPLIT_LIST, SqlFile, list_layers
+from medpatch.extract.layer import RELEASE_COUNT, ROW_COUNT, SPLIT_LIST, SqlFile, list_layers
 from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import literal, register_raw, register_seeds
+from medpatch.extract.reject import REJECT, REJECT_SCHEMA
+from medpatch.extract.release_count import RELEASE_COUNT_SCHEMA
 from medpatch.extract.run import build_tables
 from medpatch.extract.split_list import SPLIT_LIST_SCHEMA
 from medpatch.extract.staging import ROW_COUNT_SCHEMA
@@ -35,6 +38,8 @@ def empty() -> duckdb.DuckDBPyConnection:
     register_raw(connection, None)
     connection.register(SPLIT_LIST, SPLIT_LIST_SCHEMA.empty_table())
     connection.register(ROW_COUNT, ROW_COUNT_SCHEMA.empty_table())
+    connection.register(REJECT, REJECT_SCHEMA.empty_table())
+    connection.register(RELEASE_COUNT, RELEASE_COUNT_SCHEMA.empty_table())
     build_tables(connection, FILES.values(), DEFAULTS)
     return connection
 
@@ -72,6 +77,14 @@ def seeds() -> set[str]:
     return {file.stem for file in (CASE_DIR.parents[2] / "sql" / "seed").glob("*.csv")}
 
 
+def parameters_of(case: Path) -> dict[str, object]:
+    given = json.loads((case / "params.json").read_text())
+    config = apply_overrides(in_hospital_mortality(), {"cohort.profile": given.pop("profile", "published")})
+    unknown = [name for name in given if name not in DEFAULTS]
+    assert not unknown, f"{case}: {unknown} are no parameters of sql/"
+    return sql_parameters(config) | given
+
+
 def all_cases() -> list[Path]:
     return sorted(expect.parent for expect in CASE_DIR.glob("*/*/expect.csv"))
 
@@ -79,7 +92,7 @@ def all_cases() -> list[Path]:
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: f"{case.parent.name}-{case.name}")
 def test_table_gives_the_expected_rows(case: Path, empty: duckdb.DuckDBPyConnection) -> None:
     file: SqlFile = FILES[case.parent.name]
-    parameters = DEFAULTS | json.loads((case / "params.json").read_text())
+    parameters = parameters_of(case)
     unknown = [p.name for p in case.glob("given.*") if p.suffixes[0].removeprefix(".") not in file.reads]
     assert not unknown, f"{case}: {unknown} are not read by {file.name}"
     with duckdb.connect() as connection:

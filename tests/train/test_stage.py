@@ -142,6 +142,9 @@ def test_published_form_runs_through_all_stages(made_up, tmp_path):
 
 
 def test_high_share_of_train_tokens_is_high(made_up, tmp_path):
+    fusion = made_up.config.model.fusion.model_copy(update={"is_share_chosen": False})
+    model = made_up.config.model.model_copy(update={"fusion": fusion})
+    made_up.config = made_up.config.model_copy(update={"model": model})
     folder = train_all(made_up, tmp_path, (Modality.EHR,))
     network = load_medpatch(folder)
     batch = made_up.splits[Split.TRAIN]

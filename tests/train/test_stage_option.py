@@ -90,6 +90,7 @@ def test_share_of_high_tokens_is_the_configured_one_or_the_one_that_tells_the_la
     assert (confidence >= scorer.threshold).float().mean().item() == pytest.approx(share, abs=0.01)
 
 
-def test_chosen_share_without_one_to_fall_back_on_is_refused():
-    with pytest.raises(ValueError, match="is_share_chosen needs high_share"):
-        FusionConfig(is_share_chosen=True, high_share=None)
+def test_without_a_share_the_threshold_stays_as_configured(made_up):
+    config = with_model(made_up.config, fusion={"high_share": None, "is_share_chosen": True})
+    train = part([0.1, 0.2], 10)
+    assert calibrated(config, scorer_of(), train, train).threshold.item() == 0.75

@@ -1,0 +1,116 @@
+"""`medpatch gc`: which folders of a work folder nothing needs any more, and their removal."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.context import RunContext
+from medpatch.config.error import BusyError
+from medpatch.contract.artifact import replace_text
+from medpatch.contract.lock import LOCK_DIR, lock
+
+MADE = ("staging-", "data-", "frozen-", "encoder-", "model-", "run-")
+"""Folders that the pipeline makes and can make again."""
+USE_DIR = Path("service") / "use"
+"""One file per run: the folders it was made from; its time is that of the run."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A folder that could be removed.
+
+    Attributes:
+        folder: where.
+        size_bytes: of all its files.
+        reason: why nothing needs it.
+    """
+
+    folder: Path
+    size_bytes: int
+    reason: str
+
+
+def note_use(run: RunContext, folders: Iterable[Path] = ()) -> None:
+    """Write down that this run needs these folders of the work folder, now; what it noted before stays noted."""
+    file = run.paths.work_dir / USE_DIR / f"{run.run_dir.name}.json"
+    earlier = _read(file)
+    names = {run.run_dir.name, *(earlier[2] if earlier else ())}
+    names |= {folder.relative_to(run.paths.work_dir).parts[0] for folder in folders}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(file, json.dumps({"preset": str(run.preset), "folders": sorted(names)}))
+
+
+def find_garbage(work_dir: Path, *, keep: int = 1, younger_hours: float = 0.0) -> list[Candidate]:
+    """Folders that the newest runs of each preset do not need, the largest first.
+
+    Raw files, the MLflow and Prefect stores, logs and whatever else is there are never named.
+
+    Args:
+        work_dir: the work folder.
+        keep: runs per preset that are kept with all they were made from.
+        younger_hours: folders changed within so many hours are kept too, hours.
+    """
+    runs = sorted((r for r in map(_read, (work_dir / USE_DIR).glob("*.json")) if r), key=lambda r: r[0], reverse=True)
+    needed: set[str] = set()
+    count: dict[str, int] = {}
+    for _, preset, names in runs:
+        count[preset] = count.get(preset, 0) + 1
+        if count[preset] <= keep:
+            needed |= names
+    found = []
+    for folder in sorted(p for p in work_dir.iterdir() if p.is_dir()):
+        if folder.name in needed or not _is_ours(folder):
+            continue
+        is_left = folder.name.startswith(".")
+        if not is_left and time.time() - folder.stat().st_mtime < younger_hours * 3600:
+            continue
+        reason = "left by a killed process" if is_left else f"not among the newest {keep} of its preset"
+        found.append(Candidate(folder, _size(folder), reason))
+    return sorted(found, key=lambda c: c.size_bytes, reverse=True)
+
+
+def remove(candidates: Iterable[Candidate]) -> int:
+    """Remove them, each under its lock; the bytes that were freed.
+
+    A folder that somebody writes at this moment is left alone.
+    """
+    freed = 0
+    for candidate in candidates:
+        try:
+            with lock(candidate.folder, wait_seconds=0):
+                shutil.rmtree(candidate.folder)
+        except (BusyError, FileNotFoundError):
+            continue
+        freed += candidate.size_bytes
+    return freed
+
+
+def _is_ours(folder: Path) -> bool:
+    name = folder.name.removeprefix(".")
+    if name == LOCK_DIR.removeprefix("."):
+        return False
+    return name.startswith(MADE)
+
+
+def _read(file: Path) -> tuple[float, str, set[str]] | None:
+    """(time of last use, preset, folders needed) of a run; None for one of another version."""
+    try:
+        content = json.loads(file.read_text())
+        return file.stat().st_mtime, content["preset"], set(content["folders"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += (Path(place) / name).lstat().st_size
+            except FileNotFoundError:
+                continue
+    return total

@@ -1,0 +1,96 @@
+"""Failures as a person needs them: which step, what happened, what to do."""
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.context import FlowRunContext
+
+from medpatch.config.error import MedPatchError, ResourceError, ServiceError
+
+logger = logging.getLogger(__name__)
+
+KEEPS = "What earlier steps left is kept: the next run goes on from there."
+FULL = (errno.ENOSPC, errno.EDQUOT)
+KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
+    (
+        ("No space left on device", "Disk quota exceeded", "database or disk is full"),
+        ResourceError,
+        "the disk is full; free some (`medpatch gc` lists work folders that nothing needs) and run again",
+    ),
+    (
+        ("OutOfMemoryError", "CUDA out of memory", "MemoryError"),
+        ResourceError,
+        "out of memory; lower train.batch_size or modality.shard_stays, or use a larger machine",
+    ),
+    (
+        ("out-of-date database schema",),
+        ServiceError,
+        "the MLflow store was made by an older version; back it up, then `mlflow db upgrade URI` (docs/operations.md)",
+    ),
+    (
+        ("Can't locate revision identified by",),
+        ServiceError,
+        "the store was made by a newer version of MLflow or Prefect; install that version, or use another work folder",
+    ),
+    (
+        ("database is locked",),
+        ServiceError,
+        "another process keeps the MLflow store locked; let it end, or serve the store (`medpatch up`) and set "
+        "MLFLOW_TRACKING_URI to the server",
+    ),
+)
+"""Words in an error of a library -> our error and what to do. The library's own text may quote values: not shown."""
+
+
+@contextmanager
+def explained(step: str) -> Iterator[None]:
+    """Errors of the block name the step, and are shown in the run's page with what to do.
+
+    Raises:
+        MedPatchError: what the block raised on purpose, its message headed by the step; or what a known error
+            of a library means. Other errors go on as they are.
+    """
+    try:
+        yield
+    except MedPatchError as error:
+        _head(error, step)
+        _show(step, cause=str(error), remedy=KEEPS)
+        raise
+    except Exception as error:
+        known = meaning(error, step)
+        if known is None:
+            _show(step, cause=f"unexpected {type(error).__name__}", remedy=f"The log has the traceback. {KEEPS}")
+            raise
+        _show(step, cause=str(known), remedy=KEEPS)
+        raise known from error
+
+
+def meaning(error: BaseException, step: str) -> MedPatchError | None:
+    """Our error for one of a library, or of the machine, that we know; None for others."""
+    chain: BaseException | None = error
+    while chain is not None:
+        text = f"{type(chain).__name__}: {chain}"
+        for words, kind, remedy in KNOWN:
+            is_full = kind is ResourceError and words == KNOWN[0][0] and getattr(chain, "errno", None) in FULL
+            if is_full or any(word in text for word in words):
+                return kind(f"{step}: {remedy}")
+        chain = chain.__cause__ or chain.__context__
+    return None
+
+
+def _head(error: MedPatchError, step: str) -> None:
+    message = str(error)
+    if not message.startswith(f"{step}: "):
+        error.args = (f"{step}: {message}", *error.args[1:])
+
+
+def _show(step: str, *, cause: str, remedy: str) -> None:
+    if FlowRunContext.get() is None:
+        return
+    try:
+        create_markdown_artifact(f"**Step** {step}\n\n**Cause** {cause}\n\n**What to do** {remedy}\n", key="failure")
+    except Exception as error:  # the failure itself matters more than its picture
+        logger.warning("the failure could not be shown in the run's page (%s)", type(error).__name__)

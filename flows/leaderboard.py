@@ -1,0 +1,183 @@
+"""Every model with several training seeds on identical data, and one report over all of them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.logging import get_run_logger
+from rich.console import Console
+
+from flows.context import RunContext
+from flows.ensure import ensure
+from flows.evaluate import look_at_test, run_facts
+from flows.local import hide_tracebacks
+from flows.parameter import Overrides, Preset, RawDir, WorkDir
+from flows.pipeline import pipeline_steps
+from flows.plan import ALL, NONE, Board, plan
+from flows.progress import progress_bar
+from flows.start import start
+from flows.step import step
+from medpatch.config.base import digest_of
+from medpatch.config.code import REPORT_CODE
+from medpatch.config.preset import PresetName
+from medpatch.contract.artifact import fingerprint, replace_text
+from medpatch.track.log import describe, log_metrics, log_report
+from medpatch.track.run import child_run, open_tracking, parent_run
+
+RECORD = "mlflow_run.json"
+
+
+@step("leaderboard")
+def write_leaderboard(board: Board) -> str:
+    """One report over all runs; every number is the mean over the seeds."""
+    run, inputs = board.first, board_inputs(board)
+
+    def make() -> None:
+        from medpatch.contract.confidence import read_confidence
+        from medpatch.evaluate.figure_history import read_histories
+        from medpatch.evaluate.name import TASK_WORDS
+        from medpatch.evaluate.report_folder import Material, evaluate_runs
+
+        folders = stage_folders(run)
+        facts = run_facts(run, board.seeds, look_at_test(run, "leaderboard"))
+        with progress_bar("judging all models") as progress:
+            evaluate_runs(
+                {f"seed {seed}": predictions_of(one) for seed, one in zip(board.seeds, board.runs, strict=True)},
+                board.report_dir,
+                run.config,
+                inputs=inputs,
+                title=f"Leaderboard: {TASK_WORDS[run.config.cohort.task]}",
+                material=Material(
+                    oracle_dir=run.oracle_dir,
+                    histories=[row for folder in folders for row in read_histories(folder)],
+                    confidence=[one for folder in folders for one in read_confidence(folder)],
+                    made_up=run.made_up,
+                    warehouse_dir=run.warehouse_dir,
+                    tensor_dir=run.tensor_dir,
+                    facts=facts,
+                    arms={arm: [predictions_of(one) for one in runs] for arm, runs in board.arms.items()},
+                ),
+                progress=progress,
+            )
+
+    return ensure(board.report_dir, inputs=inputs, packages=REPORT_CODE, make=make)
+
+
+def predictions_of(run: RunContext) -> Path:
+    """Where the predictions of a run are."""
+    return run.prediction_dir / "predictions.parquet"
+
+
+def stage_folders(run: RunContext) -> list[Path]:
+    """Every folder of weights of a run that is there, in training order."""
+    modalities, rivals = run.config.modality.modalities, run.config.evaluate.rivals
+    wanted = [*map(run.unimodal_dir, modalities), *map(run.confidence_dir, modalities), run.fusion_dir()]
+    return [folder for folder in (*wanted, *map(run.rival_dir, rivals)) if folder.is_dir()]
+
+
+def board_inputs(board: Board) -> str:
+    """Digest of what the leaderboard is made from."""
+    predictions = [fingerprint(run.prediction_dir) for run in board.every_run]
+    return digest_of(predictions, board.first.config.evaluate.flatten(), board.first.made_up)
+
+
+@step("track-leaderboard")
+def track_leaderboard(board: Board, report: str) -> None:
+    """The report and one child run per model in MLflow; once per report."""
+    from medpatch.evaluate.report import read_markdown, read_metrics
+
+    run = board.first
+    if _tracked(board) == report:
+        return
+    with parent_run(
+        open_tracking(run.paths),
+        run.config,
+        preset=run.preset,
+        data_digest=run.data_dir.name.removeprefix("data-"),
+        made_up=run.made_up is not None,
+        model="leaderboard",
+    ) as parent:
+        client = parent.tracking.client()
+        client.set_tag(parent.run_id, "mlflow.runName", f"leaderboard-{run.preset}")
+        client.set_tag(parent.run_id, "seeds", ",".join(map(str, board.seeds)))
+        for model, metrics in read_metrics(board.report_dir).items():
+            if model == "medpatch":
+                log_metrics(parent, metrics)
+            with child_run(parent, f"{model}, mean of seeds", model=model) as child:
+                log_metrics(child, metrics)
+        log_report(parent, board.report_dir)
+        describe(parent, read_markdown(board.report_dir))
+    record = {"tracking_uri": run.paths.tracking_uri, "run_id": parent.run_id, "report": report}
+    replace_text(board.directory / RECORD, json.dumps(record, indent=1))
+
+
+def _tracked(board: Board) -> str | None:
+    """The report that MLflow already shows, or None."""
+    paths = board.first.paths
+    try:
+        record = json.loads((board.directory / RECORD).read_text())
+        same = record["tracking_uri"] == paths.tracking_uri and paths.has_tracking_store
+        return record["report"] if same else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@flow(name="leaderboard", flow_run_name="leaderboard-{preset}")
+def leaderboard(
+    preset: Preset = PresetName.tiny_in_hospital_mortality,
+    *,
+    models: str = ALL,
+    seeds: int = 3,
+    arms: str = NONE,
+    raw_dir: RawDir = None,
+    work_dir: WorkDir = None,
+    overrides: Overrides = None,
+) -> Path:
+    """Train or reuse every model on identical data, once per seed, and compare them in one report.
+
+    Args:
+        preset: named configuration.
+        models: "all", or names of rivals joined by commas.
+        seeds: trainings; train.seed, train.seed + 1, ...
+        arms: names of arms joined by commas, each trained with less to read for every seed.
+        raw_dir: folder with the MIMIC data sets; default MEDPATCH_RAW_DIR, else work/raw.
+        work_dir: folder for everything that is written; default MEDPATCH_WORK_DIR, else work.
+        overrides: single fields by dotted name, for example {"train.seed": 3}.
+
+    Returns:
+        The folder of the report.
+    """
+    start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    board = plan(preset, models=models, seeds=seeds, arms=arms, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    for number, run in enumerate(board.every_run, start=1):
+        get_run_logger().info("run %s of %s: %s", number, len(board.every_run), run.run_dir.name)
+        pipeline_steps(run)
+    track_leaderboard(board, write_leaderboard(board))
+    return board.report_dir
+
+
+def lead_locally(board: Board, preset: str, *, overrides: Mapping[str, Any], chosen: Mapping[str, Any]) -> Path:
+    """The leaderboard, called from the command line; prints its table and where the report is.
+
+    Args:
+        board: what will be made, planned beforehand.
+        preset: named configuration.
+        overrides: single fields by dotted name.
+        chosen: models, seeds and arms.
+
+    Raises:
+        MedPatchError: whatever a step raised on purpose.
+    """
+    from medpatch.evaluate.report import read_table
+
+    hide_tracebacks()
+    paths = board.first.paths
+    folder = leaderboard(
+        preset=preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides), **chosen
+    )
+    console = Console()
+    console.print(read_table(folder))
+    console.print(f"report: {folder}", soft_wrap=True)
+    return folder

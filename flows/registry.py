@@ -1,0 +1,43 @@
+"""The trained network in MLflow's registry."""
+
+import json
+from pathlib import Path
+
+from prefect.logging import get_run_logger
+
+from flows.context import RunContext
+from flows.step import step
+from medpatch.config.train import Head
+from medpatch.track.registry import Registered, register_model
+from medpatch.track.run import TrackedRun
+
+
+@step("register-model")
+def register(run: RunContext, fusion_dir: Path, parent: TrackedRun) -> Registered | None:
+    """A new version of this task's model; `champion` if its validation AUROC is the best on these data.
+
+    None, with a warning, where fusion had too little to train on.
+    """
+    from medpatch.evaluate.prediction import HEAD_FILE
+    from medpatch.serve.package import save_pyfunc
+    from medpatch.train.result import read_result
+
+    result = read_result(fusion_dir)
+    if result.is_dropped:
+        get_run_logger().warning("no model is registered: %s", result.reason)
+        return None
+    try:
+        head = json.loads((run.prediction_dir / HEAD_FILE).read_text())["head"]
+    except (OSError, ValueError, KeyError):
+        head = str(Head.LATE)
+    return register_model(
+        parent,
+        save=lambda folder, model_id: save_pyfunc(folder, fusion_dir, head=head, model_id=model_id),
+        name=model_name(run),
+        validation_auroc=result.best.get("val_auroc"),
+    )
+
+
+def model_name(run: RunContext) -> str:
+    """Registered model of this task; models of made-up data are kept apart."""
+    return f"medpatch-{run.config.cohort.task}{'-made-up' if run.made_up else ''}".replace("_", "-")

@@ -1,0 +1,72 @@
+"""Flow chart of the cohort: stays left after each criterion, stays lost beside it, the splits below."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from medpatch.evaluate.figure import GREY, INK, Picture, canvas
+
+BOX = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": INK, "linewidth": 1.0}
+LOST = {**BOX, "edgecolor": GREY}
+STEP = 1.0
+RIGHT = 0.62
+
+
+@dataclass(frozen=True)
+class AttritionStep:
+    """One criterion.
+
+    Attributes:
+        criterion: in words; the first says where the count starts.
+        stays_left: that meet it and all before.
+        stays_lost: that fail it first.
+        subjects_left: patients of the stays left.
+    """
+
+    criterion: str
+    stays_left: int
+    stays_lost: int
+    subjects_left: int
+
+
+def cohort_picture(steps: Sequence[AttritionStep], splits: Mapping[str, int]) -> Picture | None:
+    """The flow chart; None without steps.
+
+    Args:
+        steps: in the order applied.
+        splits: split -> stays of the task.
+    """
+    if not steps:
+        return None
+    lost = [step for step in steps[1:] if step.stays_lost]
+    kept_all = [step.criterion for step in steps[1:] if not step.stays_lost]
+    height = len(lost) + 1 + bool(splits)
+    figure, (axis,) = canvas(8.2, 0.85 * height + 0.6)
+    axis.axis("off")
+    axis.set(xlim=(0, 1), ylim=(-height + 0.35, 0.5))
+    _box(axis, 0.26, 0.0, f"{steps[0].criterion}\n{steps[0].stays_left:,} stays, {steps[0].subjects_left:,} patients")
+    for place, step in enumerate(lost, start=1):
+        y, before = -STEP * place, -STEP * (place - 1)
+        _arrow(axis, (0.26, before - 0.24), (0.26, y + 0.24))
+        _arrow(axis, (0.26, (before + y) / 2), (RIGHT - 0.02, (before + y) / 2))
+        axis.text(RIGHT, (before + y) / 2, f"not: {step.criterion}\n{step.stays_lost:,} stays", fontsize=8.5,
+                  color=INK, va="center", ha="left", bbox=LOST)  # fmt: skip
+        _box(axis, 0.26, y, f"{step.stays_left:,} stays, {step.subjects_left:,} patients")
+    bottom = -STEP * len(lost)
+    for place, (split, stays) in enumerate(splits.items()):
+        x = 0.08 + place * 0.18 if len(splits) > 1 else 0.26
+        _arrow(axis, (0.26, bottom - 0.24), (x, bottom - STEP + 0.3))
+        _box(axis, x, bottom - STEP, f"{split}\n{stays:,} stays")
+    caption = "ICU stays that are left after each criterion, in the order applied, and those lost at it."
+    if kept_all:
+        caption += f" Criteria that every stay met: {'; '.join(kept_all)}."
+    return Picture("cohort_flow", "Cohort flow", caption, figure)
+
+
+def _box(axis: Axes, x: float, y: float, text: str) -> None:
+    axis.text(x, y, text, fontsize=9, color=INK, va="center", ha="center", bbox=BOX)
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.0})

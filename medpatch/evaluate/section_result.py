@@ -1,0 +1,142 @@
+"""Chapters of the results: what was found, discrimination, comparison, calibration, labels."""
+
+import numpy as np
+
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.figure_curve import pr_picture, roc_picture
+from medpatch.evaluate.figure_leaderboard import label_picture, leaderboard_picture
+from medpatch.evaluate.figure_reliability import reliability_picture
+from medpatch.evaluate.judge import Verdict
+from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, style
+from medpatch.evaluate.page import Bullets, Paragraph
+from medpatch.evaluate.prediction import SplitPrediction
+from medpatch.evaluate.section import Section
+from medpatch.evaluate.table import interval, p_value, percent
+from medpatch.evaluate.table_result import (
+    calibration_table,
+    comparison_table,
+    difference_table,
+    group_table,
+    label_model_table,
+    label_table,
+    main_table,
+)
+
+CURVES = 6
+"""Lines that a curve picture can carry: MedPatch, then the best by AUROC."""
+
+
+def summary_section(verdict: Verdict, config: PipelineConfig) -> Section:
+    """What was found, in sentences, the result table, and what must be known before reading on."""
+    level = config.evaluate.interval_level
+    items = [Bullets(_findings(verdict)), Paragraph(f"{verdict.source} {_setting(verdict, config)}")]
+    if verdict.warnings:
+        items += [Paragraph("Read this first:"), Bullets(verdict.warnings)]
+    table = main_table(verdict.results, level=level, best_single=verdict.best_single, labels_total=len(config.labels))
+    return Section("Results", (*items, table, leaderboard_picture(verdict.results, level=level)))
+
+
+def comparison_section(verdict: Verdict, config: PipelineConfig) -> Section:
+    """Paired differences."""
+    level, items = config.evaluate.interval_level, []
+    if verdict.comparisons:
+        items.append(comparison_table(verdict.comparisons, level=level))
+    if verdict.best_single is not None:
+        items.append(difference_table(verdict.results, level=level, best_single=verdict.best_single))
+    return Section("Did fusion help?", tuple(items))
+
+
+def curve_section(verdict: Verdict, test: SplitPrediction) -> Section:
+    """ROC and precision-recall curves of MedPatch and the best others, of one run."""
+    lines = curve_models(verdict)
+    found = (roc_picture(test, lines), pr_picture(test, lines))
+    return Section("Discrimination", (*first_seed_note(verdict), *(p for p in found if p is not None)))
+
+
+def calibration_section(verdict: Verdict, test: SplitPrediction, config: PipelineConfig) -> Section:
+    """Numbers and curves."""
+    level, points = config.evaluate.interval_level, config.evaluate.calibration_bins
+    table = calibration_table(verdict.results, level=level)
+    return Section(
+        "Calibration",
+        (table, *first_seed_note(verdict), reliability_picture(test, curve_models(verdict), points=points)),
+    )
+
+
+def label_section(verdict: Verdict, config: PipelineConfig) -> Section:
+    """Groups and labels; empty for a task of one label."""
+    level = config.evaluate.interval_level
+    if not verdict.main.groups:
+        return Section("Labels", ())
+    items = (
+        group_table(verdict.results, level=level),
+        label_table(verdict.main, level=level),
+        label_picture(verdict.main, verdict.of(verdict.best_single)),
+        label_model_table(verdict.results),
+    )
+    return Section("Labels", items)
+
+
+def first_seed_note(verdict: Verdict) -> tuple[Paragraph, ...]:
+    """With several seeds: which of them a curve shows."""
+    if verdict.runs == 1:
+        return ()
+    return (Paragraph("Curves are those of the first training seed; numbers beside them are means over the seeds."),)
+
+
+def curve_models(verdict: Verdict) -> list:
+    """MedPatch and the models with the best AUROC, in the order of the tables."""
+    others = [r for r in verdict.results if r.model not in (*HEAD_MODELS, verdict.main.model)]
+    best = sorted(others, key=lambda r: -np.nan_to_num(r.macro.auroc.value, nan=-1))
+    kept = {verdict.main.model, *(r.model for r in best[: CURVES - 1])}
+    return [r for r in verdict.results if r.model in kept]
+
+
+def _setting(verdict: Verdict, config: PipelineConfig) -> str:
+    window = f"first {config.cohort.window_hours} h" if config.cohort.window_hours else "whole ICU stay"
+    return (
+        f"Window: {window}. Modalities: {', '.join(m.upper() for m in config.modality.modalities)}. Extraction: "
+        f"{config.cohort.profile}. Reported head: {verdict.head}. {config.evaluate.bootstrap_resamples:,} resamples of "
+        f"patients, seed {config.evaluate.seed}."
+    )
+
+
+def _findings(verdict: Verdict) -> tuple[str, ...]:
+    main, single = verdict.main, verdict.of(verdict.best_single)
+    found = [f"{style(main.model).label}: AUROC {interval(main.macro.auroc)}, AUPRC {interval(main.macro.auprc)}."]
+    if main.model == MEDPATCH and verdict.comparisons:
+        found += _against_rivals(verdict)
+    if single is None or main.difference is None:
+        return tuple(found)
+    gap = main.difference
+    if gap.low > 0:
+        meaning = "fusion is better than the best single modality"
+    elif gap.high < 0:
+        meaning = "fusion is worse than the best single modality"
+    else:
+        meaning = "no difference is shown"
+    rival = f"{style(single.model).label} ({interval(single.macro.auroc)}, best single modality on validation)"
+    found.append(f"{style(main.model).label} minus {rival}: {interval(gap, plus=True)}; {meaning}.")
+    if main.gap_closed is not None and main.oracle_auroc is not None:
+        found.append(
+            f"The best possible AUROC with all inputs is {main.oracle_auroc:.3f}; MedPatch closes "
+            f"{percent(main.gap_closed)} of the way there from the best single modality."
+        )
+    return tuple(found)
+
+
+def _against_rivals(verdict: Verdict) -> list[str]:
+    """How many rivals are beaten or not once the p-values are corrected, and who comes nearest or leads."""
+    known = [c for c in verdict.comparisons if np.isfinite(c.auroc.value)]
+    if not known:
+        return []
+    alpha = 0.05
+    better = sum(c.p_holm < alpha and c.auroc.value > 0 for c in known)
+    worse = sum(c.p_holm < alpha and c.auroc.value < 0 for c in known)
+    nearest = min(known, key=lambda c: c.auroc.value)
+    return [
+        f"Of {len(known)} other models MedPatch is better than {better} and worse than {worse} at a Holm-corrected "
+        f"level of {alpha}; for {len(known) - better - worse} no difference is shown. Strongest rival on test: "
+        f"{style(nearest.model).label}, MedPatch minus it {interval(nearest.auroc, plus=True)}, corrected p "
+        f"{p_value(nearest.p_holm)}."
+    ]

@@ -1,0 +1,97 @@
+"""Sentences of the model card and the checklist, with the run's own facts filled in."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from medpatch.config.name import Profile, Task
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.fact import RunFacts
+from medpatch.evaluate.judge import Verdict
+from medpatch.evaluate.name import TASK_WORDS, style
+from medpatch.evaluate.table import count, interval, percent
+
+CHECKLIST, CARD = (Path(__file__).with_name(name) for name in ("tripod_ai.csv", "model_card.csv"))
+
+
+def filled(path: Path, facts: Mapping[str, str], *, made_up: bool) -> list[dict[str, str]]:
+    """The rows of a template with {facts} filled in; a `made_up_` column, where not empty, replaces its own."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for row in rows:
+        own = {name: text for name, text in row.items() if not name.startswith("made_up_")}
+        if made_up:
+            own |= {n.removeprefix("made_up_"): text for n, text in row.items() if n.startswith("made_up_") and text}
+        found.append({name: text.format_map(facts) for name, text in own.items()})
+    return found
+
+
+def facts_in_words(
+    verdict: Verdict, config: PipelineConfig, facts: RunFacts | None, *, made_up: str | None
+) -> Mapping[str, str]:
+    """What the templates may name."""
+    return {**_data(config, made_up=made_up), **_model(verdict, config, facts), **_result(verdict)}
+
+
+def _data(config: PipelineConfig, *, made_up: str | None) -> dict[str, str]:
+    cohort, split, modality = config.cohort, config.split, config.modality
+    is_published = cohort.profile is Profile.PUBLISHED
+    by_share = f"at random, {split.val_fraction:.0%} validation, {split.test_fraction:.0%} test, the rest training"
+    if cohort.task is Task.IN_HOSPITAL_MORTALITY:
+        outcome = "Death between admission and discharge, by the recorded time or date of death."
+    else:
+        outcome = f"{len(config.labels)} conditions by the billing codes of the admission, assigned at discharge."
+    return {
+        "task": TASK_WORDS[cohort.task],
+        "modalities": ", ".join(m.upper() for m in modality.modalities),
+        "rules": "as published" if is_published else "with the known mistakes of the published ones repaired",
+        "outcome": outcome,
+        "watched": f"the first {cohort.window_hours} h of the ICU stay"
+        if cohort.window_hours
+        else "the whole ICU stay",
+        "min_age": str(cohort.min_age_years),
+        "timestep": f"{cohort.timestep_hours:g}",
+        "split": "the published lists of patients" if split.list_dir else by_share,
+        "scaling": str(modality.scaling),
+        "image_size": str(modality.image_size_px),
+        "chunk": str(modality.note_chunk_tokens),
+        "made_up": made_up or "",
+    }
+
+
+def _model(verdict: Verdict, config: PipelineConfig, facts: RunFacts | None) -> dict[str, str]:
+    train, encoder, judged = config.train, config.model.encoder, config.evaluate
+    points = [f"sensitivity {s:.0%}" for s in judged.sensitivities] + [
+        f"alerts for {a:.0%}" for a in judged.alert_rates
+    ]
+    version = f"Code {facts.commit}, run {facts.run}, data {facts.data}." if facts else "The version was not recorded."
+    return {
+        "model": style(verdict.main.model).label,
+        "head": verdict.head,
+        "cxr_name": encoder.cxr_name,
+        "note_name": encoder.note_name,
+        "ehr_width": str(encoder.ehr_width),
+        "learning_rate": f"{train.learning_rate:g}",
+        "batch_size": str(train.batch_size),
+        "epochs": f"{train.unimodal_epochs} / {train.confidence_epochs} / {train.fusion_epochs}",
+        "patience": str(train.patience_epochs),
+        "seeds": ", ".join(map(str, facts.seeds if facts else (train.seed,))),
+        "points": ", ".join(points),
+        "version": version,
+    }
+
+
+def _result(verdict: Verdict) -> dict[str, str]:
+    main, score = verdict.main, verdict.main.macro
+    share = score.positives / (main.stays * score.labels_total)
+    return {
+        "source": verdict.source,
+        "stays": count(main.stays),
+        "subjects": count(main.subjects),
+        "events": f"{count(score.positives)} events ({percent(share)})",
+        "auroc": interval(score.auroc),
+        "auprc": interval(score.auprc),
+        "brier": interval(score.brier),
+        "slope": interval(score.slope, digits=2),
+    }

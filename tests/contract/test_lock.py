@@ -1,0 +1,65 @@
+"""One writer at a time, and nothing left behind by a killed one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from medpatch.config.error import BusyError
+from medpatch.contract.lock import lock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from medpatch.contract.lock import lock
+with lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_holder_is_refused_with_the_first_ones_number(tmp_path: Path) -> None:
+    with lock(tmp_path / "a"), pytest.raises(BusyError, match=f"process {os.getpid()} is writing it"):
+        _hold(tmp_path / "a")
+
+
+def _hold(target: Path) -> None:
+    with lock(target, wait_seconds=0):
+        pass
+
+
+def test_two_targets_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    with lock(tmp_path / "a") as first, lock(tmp_path / "b", wait_seconds=0) as second:
+        assert (first, second) == (False, False)
+
+
+def test_whoever_waited_is_told_so(tmp_path: Path) -> None:
+    has_begun, waited = threading.Event(), []
+
+    def wait() -> None:
+        has_begun.set()
+        with lock(tmp_path / "a") as was_waited_for:
+            waited.append(was_waited_for)
+
+    with lock(tmp_path / "a"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        has_begun.wait()
+        thread.join(timeout=0.1)
+    thread.join(timeout=5)
+    assert waited == [True]
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(BusyError, match=f"process {holder.pid}"):
+        _hold(tmp_path / "a")
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    _hold(tmp_path / "a")

@@ -1,0 +1,59 @@
+"""Card and checklist are complete, filled from the run, and say what is left for the authors."""
+
+import csv
+import re
+
+import pytest
+
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.report import EvaluateReport
+from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled
+
+from .conftest import FACTS, STATEMENT
+
+
+@pytest.fixture
+def facts(report: EvaluateReport, phenotyping: PipelineConfig) -> dict[str, str]:
+    return dict(facts_in_words(report.verdict, phenotyping, FACTS, made_up=None))
+
+
+def test_checklist_has_every_item_once() -> None:
+    with CHECKLIST.open(encoding="utf-8", newline="") as file:
+        items = [row["item"] for row in csv.DictReader(file)]
+    assert len(set(items)) == len(items)
+    assert {int(re.match(r"\d+", item)[0]) for item in items} == set(range(1, 28))
+
+
+def test_no_answer_keeps_a_placeholder(facts: dict[str, str]) -> None:
+    for path in (CARD, CHECKLIST):
+        for made_up in (False, True):
+            rows = filled(path, facts, made_up=made_up)
+            assert not [row for row in rows if re.search(r"[{}]", "".join(row.values()))]
+
+
+def test_what_a_run_cannot_know_is_open_and_says_so(facts: dict[str, str]) -> None:
+    rows = {row["item"]: row for row in filled(CHECKLIST, facts, made_up=False)}
+    for item in ("17", "18a", "18b", "19", "25"):
+        assert (rows[item]["status"], rows[item]["answer"]) == ("open", "For the authors.")
+
+
+def test_part_answers_name_what_is_missing(facts: dict[str, str]) -> None:
+    partly = [row for row in filled(CHECKLIST, facts, made_up=False) if row["status"] == "partly"]
+    own = {"12d", "14", "18e", "23b"}  # limits of the data, not of the answer
+    assert all("for the authors" in row["answer"].casefold() for row in partly if row["item"] not in own)
+
+
+def test_made_up_data_are_not_called_mimic(facts: dict[str, str]) -> None:
+    words = {**facts, "made_up": STATEMENT}
+    rows = {row["item"]: row["answer"] for row in filled(CHECKLIST, words, made_up=True)}
+    assert rows["5a"] == STATEMENT
+    assert "made up" in rows["17"]
+    card = {row["heading"]: row["answer"] for row in filled(CARD, words, made_up=True)}
+    assert card["Data"] == STATEMENT
+
+
+def test_numbers_are_those_of_the_run(report: EvaluateReport, facts: dict[str, str]) -> None:
+    score = report.verdict.main.macro
+    assert f"{score.auroc.value:.3f}" in facts["auroc"]
+    assert facts["stays"] == "120"
+    assert "c0ffee" in facts["version"]

@@ -1,0 +1,68 @@
+"""gc names what no newest run needs, removes only that, and never raw files or stores."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from flows.collect import USE_DIR, find_garbage, remove
+from medpatch.contract.lock import lock
+
+
+@pytest.fixture
+def work_dir(tmp_path: Path) -> Path:
+    """Two runs of one preset on the same data, one of another, and things that are no outputs."""
+    made = ("data-1", "data-2", "run-old", "run-new", "run-other", "staging-1", ".run-x.host-1-a.tmp")
+    for name in (*made, "raw", "prefect", "mlartifacts", ".lock"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"x" * 10)
+    uses = {
+        "run-old": ("a", ["data-1", "run-old", "staging-1"]),
+        "run-new": ("a", ["data-1", "run-new", "staging-1"]),
+        "run-other": ("b", ["data-2", "run-other", "staging-1"]),
+    }
+    (tmp_path / USE_DIR).mkdir(parents=True)
+    for age, (name, (preset, folders)) in enumerate(reversed(uses.items())):
+        file = tmp_path / USE_DIR / f"{name}.json"
+        file.write_text(json.dumps({"preset": preset, "folders": folders}))
+        os.utime(file, (1000 - age, 1000 - age))
+    os.utime(tmp_path / USE_DIR / "run-new.json", (2000, 2000))
+    return tmp_path
+
+
+def _names(work_dir: Path, **choice: float) -> set[str]:
+    return {one.folder.name for one in find_garbage(work_dir, **choice)}
+
+
+def test_only_what_the_newest_run_of_no_preset_needs_is_named(work_dir: Path) -> None:
+    assert _names(work_dir) == {"run-old", ".run-x.host-1-a.tmp"}
+
+
+def test_more_runs_can_be_kept(work_dir: Path) -> None:
+    assert _names(work_dir, keep=2) == {".run-x.host-1-a.tmp"}
+
+
+def test_young_folders_are_left_alone(work_dir: Path) -> None:
+    assert _names(work_dir, younger_hours=1.0) == {".run-x.host-1-a.tmp"}
+
+
+def test_a_folder_of_another_version_that_no_run_names_is_named(work_dir: Path) -> None:
+    (work_dir / "data-9").mkdir()
+    assert "data-9" in _names(work_dir)
+
+
+def test_finding_removes_nothing_and_removing_says_how_much(work_dir: Path) -> None:
+    before = sorted(p.name for p in work_dir.iterdir())
+    found = find_garbage(work_dir)
+    assert sorted(p.name for p in work_dir.iterdir()) == before
+    assert remove(found) == 20
+    assert not (work_dir / "run-old").exists()
+    assert (work_dir / "raw" / "file").exists()
+
+
+def test_a_folder_that_somebody_writes_is_left_alone(work_dir: Path) -> None:
+    found = [one for one in find_garbage(work_dir) if one.folder.name == "run-old"]
+    with lock(work_dir / "run-old"):
+        assert remove(found) == 0
+    assert (work_dir / "run-old").exists()

@@ -1,0 +1,107 @@
+"""What a killed process left open is closed by the next run, and only that."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.states import Running
+
+from flows import journal
+from flows.process import birth
+from medpatch.config.path import PathConfig
+from medpatch.config.preset import tiny_in_hospital_mortality
+from medpatch.track.run import open_tracking, parent_run
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> PathConfig:
+    work_dir = tmp_path / "work"
+    return PathConfig(raw_dir=tmp_path, work_dir=work_dir, tracking_uri=f"sqlite:///{work_dir / 'mlflow.db'}")
+
+
+@pytest.fixture
+def dead() -> dict[str, object]:
+    """Pid and birth of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    found = {"pid": process.pid, "birth": birth(process.pid)}
+    process.communicate(b"\n")
+    return found
+
+
+@flow(name="left-open")
+def _nothing() -> None:
+    return None
+
+
+def _open_flow_run() -> str:
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(_nothing)
+        client.set_flow_run_state(run.id, Running(), force=True)
+        return str(run.id)
+
+
+def _state(flow_run: str) -> str:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(flow_run).state.name
+
+
+def _entry(paths: PathConfig, flow_run: str, process: dict[str, object], *, mlflow_runs: list[str]) -> Path:
+    file = paths.work_dir / "service" / "run" / f"{flow_run}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({**process, "flow_run": flow_run, "mlflow_runs": mlflow_runs}))
+    return file
+
+
+def test_the_run_of_a_dead_process_is_marked_crashed(
+    prefect_server: None, paths: PathConfig, dead: dict[str, object]
+) -> None:
+    flow_run = _open_flow_run()
+    file = _entry(paths, flow_run, dead, mlflow_runs=[])
+    with get_client(sync_client=True) as client:
+        assert journal.close_abandoned(paths, client) == 1
+    assert _state(flow_run) == "Crashed"
+    assert not file.exists()
+
+
+def test_the_run_of_a_live_process_is_left_alone(prefect_server: None, paths: PathConfig) -> None:
+    flow_run = _open_flow_run()
+    file = _entry(paths, flow_run, {"pid": os.getpid(), "birth": birth(os.getpid())}, mlflow_runs=[])
+    with get_client(sync_client=True) as client:
+        assert journal.close_abandoned(paths, client) == 0
+    assert _state(flow_run) == "Running"
+    assert file.exists()
+
+
+def test_mlflow_runs_of_a_dead_process_are_marked_killed(
+    prefect_server: None, paths: PathConfig, dead: dict[str, object]
+) -> None:
+    tracking = open_tracking(paths)
+    opened = parent_run(tracking, tiny_in_hospital_mortality(), preset="tiny", data_digest="d")
+    run = opened.__enter__()
+    _entry(paths, _open_flow_run(), dead, mlflow_runs=[run.run_id, "of another store"])
+    with get_client(sync_client=True) as client:
+        assert journal.close_abandoned(paths, client) == 2
+    assert tracking.client().get_run(run.run_id).info.status == "KILLED"
+
+
+def test_an_entry_of_another_version_is_dropped(prefect_server: None, paths: PathConfig) -> None:
+    file = _entry(paths, "x", {}, mlflow_runs=[])
+    with get_client(sync_client=True) as client:
+        assert journal.close_abandoned(paths, client) == 0
+    assert not file.exists()
+
+
+def test_a_flow_writes_its_entry(prefect_server: None, paths: PathConfig) -> None:
+    @flow(name="writes")
+    def writes() -> None:
+        journal.open_entry(paths)
+        journal.note_mlflow_run(paths, "r1")
+
+    writes()
+    (entry,) = [json.loads(f.read_text()) for f in (paths.work_dir / "service" / "run").iterdir()]
+    assert (entry["pid"], entry["mlflow_runs"]) == (os.getpid(), ["r1"])

@@ -1,0 +1,85 @@
+"""A run that is killed outright, wherever it is, goes on when it is run again and ends like one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from prefect.settings import PREFECT_API_URL
+
+from flows.pipeline import full_pipeline
+from flows.start import settle
+from medpatch.config.path import REPOSITORY_DIR
+from medpatch.config.preset import PresetName
+from medpatch.track.run import open_tracking
+
+PRESET = PresetName.tiny_in_hospital_mortality
+QUICK = {
+    "train.unimodal_epochs": 2,
+    "train.confidence_epochs": 1,
+    "train.fusion_epochs": 2,
+    "evaluate.bootstrap_resamples": 20,
+}
+WAIT_SECONDS = 150.0
+PLACES: dict[str, Callable[[Path], bool]] = {
+    "while raw tables are parsed": lambda work: any(work.glob(".staging-*")),
+    "while tensors are written": lambda work: any(work.glob("data-*/.2_tensor.*")),
+    "in the first training": lambda work: any(work.glob("encoder-*/unimodal-ehr")),
+    "in fusion": lambda work: any(work.glob("model-*")),
+    "while the report is written": lambda work: any(work.glob("run-*/4_prediction")),
+}
+"""Where the process is killed -> what of the work folder says that it is there."""
+
+
+def _start(tree: Path, work_dir: Path) -> subprocess.Popen[bytes]:
+    fields = [part for name, value in QUICK.items() for part in ("--set", f"{name}={value}")]
+    line = [sys.executable, "-m", "flows.cli", "run", "--raw-dir", str(tree), "--work-dir", str(work_dir), *fields]
+    environment = {
+        **os.environ,
+        "PREFECT_API_URL": PREFECT_API_URL.value(),
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+    }
+    return subprocess.Popen(
+        line, cwd=REPOSITORY_DIR, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _kill_when(process: subprocess.Popen[bytes], is_there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not is_there():
+        assert process.poll() is None, "the run ended before it was where it should be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def _predictions(tree: Path, work_dir: Path) -> pl.DataFrame:
+    run = settle(PRESET, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
+    return pl.read_parquet(run.prediction_dir / "predictions.parquet").sort("model", "split", "stay_id", "label_name")
+
+
+@pytest.mark.timeout(900)
+def test_a_run_killed_at_five_places_ends_like_one_that_was_not(
+    tree: Path, prefect_server: None, tmp_path: Path
+) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    for is_there in PLACES.values():
+        _kill_when(_start(tree, killed), lambda is_there=is_there: is_there(killed))
+    full_pipeline(PRESET, raw_dir=tree, work_dir=killed, overrides=QUICK)
+    full_pipeline(PRESET, raw_dir=tree, work_dir=whole, overrides=QUICK)
+
+    # the same number of threads everywhere: sums in another order differ in the last digit
+    assert _predictions(tree, killed).equals(_predictions(tree, whole))
+    assert [p for p in killed.rglob(".*.tmp") if p.is_dir()] == []
+    run = settle(PRESET, raw_dir=tree, work_dir=killed, overrides=QUICK)
+    client = open_tracking(run.paths).client()
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    states = {found.info.status for found in client.search_runs(experiments, max_results=1000)}
+    assert states == {"FINISHED", "KILLED"}
