@@ -119,8 +119,8 @@ def _tracked(board: Board) -> str | None:
     paths = board.first.paths
     try:
         record = json.loads((board.directory / RECORD).read_text())
-        same = record["tracking_uri"] == paths.tracking_uri and has_run(open_tracking(paths), record["run_id"])
-        return record["report"] if same else None
+        same = record["tracking_uri"] == paths.tracking_uri
+        return record["report"] if same and has_run(open_tracking(paths), record["run_id"]) else None
     except (OSError, ValueError, KeyError):
         return None
 
