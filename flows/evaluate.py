@@ -26,6 +26,7 @@ from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
 from medpatch.config.name import Split
 from medpatch.config.path import code_digest
+from medpatch.contract.artifact import folder_content
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
@@ -123,8 +124,12 @@ def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
 
 def report_inputs(run: RunContext, predictions: str) -> str:
     """Digest of what the report is made from."""
-    oracle = sorted(p.stat().st_size for p in run.oracle_dir.iterdir()) if run.oracle_dir else None
-    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle)
+    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle_digest(run))
+
+
+def oracle_digest(run: RunContext) -> str | None:
+    """Content of the best possible probabilities beside a made-up tree; None without them."""
+    return None if run.oracle_dir is None else folder_content(run.oracle_dir)
 
 
 def test_ledger(run: RunContext) -> Path:
@@ -167,7 +172,9 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    inputs = digest_of(run.run_dir.name, tensors, run.made_up, code_digest(MODEL_CODE))
+    inputs = digest_of(
+        run.run_dir.name, run.encoder_digest, tensors, run.made_up, oracle_digest(run), code_digest(MODEL_CODE)
+    )
     finished = finished_run(run, inputs)
     if finished is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)

@@ -10,7 +10,8 @@ from prefect.context import FlowRunContext
 from flows.context import RunContext
 from flows.record import MLFLOW, running_address
 from medpatch.contract.table import warehouse_file
-from medpatch.track.run import TrackedRun, run_page
+from medpatch.track.find import run_page
+from medpatch.track.run import TrackedRun
 
 CRITERION = "stays that meet each criterion, one after the other"
 ACCOUNT = "rows read and kept, by source table and rule"

@@ -11,6 +11,7 @@ from flows.journal import note_mlflow_run
 from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
 from medpatch.contract.refresh import is_refreshing
 from medpatch.track.evidence import system_metrics
+from medpatch.track.find import has_run
 from medpatch.track.run import TrackedRun, open_tracking, parent_run
 
 RECORD = "mlflow_run.json"
@@ -69,8 +70,7 @@ def finished_run(run: RunContext, inputs: str) -> TrackedRun | None:
             is_whole(run.paths.work_dir / name) and fingerprint(run.paths.work_dir / name) == digest
             for name, digest in record["folders"].items()
         )
-        if not (same and whole and run.paths.has_tracking_store):
-            return None
-        return TrackedRun(open_tracking(run.paths), record["run_id"], record["experiment_id"], {})
+        found = TrackedRun(open_tracking(run.paths), record["run_id"], record["experiment_id"], {})
+        return found if same and whole and has_run(found.tracking, found.run_id) else None
     except (OSError, ValueError, KeyError):
         return None

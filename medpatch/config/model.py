@@ -96,13 +96,25 @@ class FusionConfig(Frozen):
     use_missingness: bool = True
     use_late: bool = True
     compat: Compat = Field(
-        Compat.REPAIRED, description="wiring; 'published' is meant with score=confidence and high_share=None"
+        Compat.REPAIRED,
+        description="numerics of the published code, which needs score=confidence or entropy and high_share=none, "
+        "or repaired",
     )
 
     @model_validator(mode="after")
     def _has_a_head(self) -> "FusionConfig":
         if not (self.use_joint or self.use_missingness or self.use_late):
             raise ValueError("fusion: use_joint, use_missingness and use_late are all off; no head is left")
+        return self
+
+    @model_validator(mode="after")
+    def _published_scores_with_published_wiring(self) -> "FusionConfig":
+        is_published_score = self.score in (Score.CONFIDENCE, Score.ENTROPY) and self.high_share is None
+        if self.compat is Compat.PUBLISHED and not is_published_score:
+            raise ValueError(
+                f"fusion: compat=published goes with score=confidence (or entropy) and high_share=none, found "
+                f"score={self.score} and high_share={self.high_share}; set them too, or compat=repaired"
+            )
         return self
 
 

@@ -47,12 +47,6 @@ class PathConfig(Frozen):
         scheme, separator, rest = self.tracking_uri.partition("://")
         return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else self.tracking_uri
 
-    @property
-    def has_tracking_store(self) -> bool:
-        """False if the tracking URI names a local database that is not there (any more)."""
-        prefix = "sqlite:///"
-        return not self.tracking_uri.startswith(prefix) or Path(self.tracking_uri.removeprefix(prefix)).is_file()
-
 
 def switch_off_telemetry() -> None:
     """Set what is not yet set so that none of the libraries calls home; call before importing them."""

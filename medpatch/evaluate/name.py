@@ -74,7 +74,7 @@ STYLES: dict[str, ModelStyle] = {
     "medfuse": ModelStyle("MedFuse", "MedFuse", "#117733", "H", (0, (3, 1, 1, 1))),
     "mmtm": ModelStyle("MMTM", "MMTM", "#999933", "8", (0, (7, 1, 1, 1))),
     "daft": ModelStyle("DAFT", "DAFT", "#44AA99", "*", (0, (1, 2))),
-    "metra": ModelStyle("METra", "METra", "#332288", "h", (0, (4, 2, 1, 2))),
+    "metra": ModelStyle("MeTra", "MeTra", "#332288", "h", (0, (4, 2, 1, 2))),
     "healnet": ModelStyle("HEALNet", "HEALNet", "#661100", "<", (0, (8, 2))),
     "drfuse": ModelStyle("DrFuse", "DrFuse", "#6699CC", ">", (0, (5, 1, 1, 1, 1, 1))),
     "boosted_trees": ModelStyle("Boosted trees", "Boosted trees", "#555555", "D", (0, (3, 2))),

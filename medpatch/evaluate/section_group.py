@@ -31,7 +31,7 @@ def subgroup_section(groups: Sequence[GroupResult], verdict: Verdict, config: Pi
         first=("Variable", "Group"),
         config=config.evaluate,
         caption=f"{style(verdict.main.model).label} on the stays of each group. {note} Calibration is judged within "
-        "the group: intercept above 0, the model says too little for it.",
+        "the group: intercept above 0, the model says too little for it. Few positives make intervals that say little.",
     )
     picture = _forest(groups, verdict, name="subgroups", title="Subgroups", what="each group")
     return Section("Subgroups", tuple(item for item in (table, picture) if item is not None))

@@ -155,9 +155,9 @@ def paired(one: Judged, other: Judged, metric: str) -> Floats:
 
 
 def estimate(value: float, resampled: Floats, *, level: float, is_centred: bool = False) -> Estimate:
-    """The value with the percentile interval of its (R,) resamples, moved onto the value if `is_centred`."""
+    """The value with the percentile interval of its (R,) resamples; `is_centred` moves a share in [0, 1] onto it."""
     if is_centred and np.isfinite(resampled).any():
-        resampled = resampled - np.nanmean(resampled) + value
+        resampled = np.clip(resampled - np.nanmean(resampled) + value, 0, 1)
     interval = percentile_interval(resampled, level=level)
     return Estimate(value=value, low=interval.low, high=interval.high, resamples=interval.defined)
 

@@ -12,10 +12,10 @@ import duckdb
 from medpatch.config.error import ContractError
 from medpatch.config.path import SQL_DIR
 from medpatch.extract.raw_table import RAW_TABLES
+from medpatch.extract.reject import REJECT
 
 ROW_COUNT = "stg_row_count"
 SPLIT_LIST = "split_list"
-REJECT = "reject"
 RELEASE_COUNT = "release_count"
 _FOLDER = re.compile(r"(\d)_[a-z]+")
 _HEADER = re.compile(r"((?:-- .+\n)+?)-- Grain:  (.+)\n-- Reads:  (.+)\.\n-- Params: (.+)\.\n(?!--)")

@@ -128,7 +128,8 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
             cursor.execute(f"CREATE TEMP VIEW raw_{name} AS FROM cells")
             return _write(cursor, work, piece.number, file_order=piece.first_record)
         except duckdb.Error as error:
-            raise raw_error(error, work.own, first_line=piece.first_line) from error
+            # the cause quotes the row, which may be a note
+            raise raw_error(error, work.own, first_line=piece.first_line) from None
         finally:
             file.unlink()
 

@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 
 SEED = SQL_DIR / "seed" / "release_row_count.csv"
 RELEASE_COUNT_SCHEMA = pa.schema([("source", pa.string()), ("rows", pa.int64())])
-_VERSION = re.compile(r"\d+(\.\d+)+")
+_VERSION = re.compile(r"(?:.*-)?(\d+(?:\.\d+)+)")
 
 
 def release_counts(source: RawSource) -> dict[str, int]:
     """Raw table -> rows that its release is said to have; nothing for data that do not claim to be whole.
 
-    A data set claims it by a folder named after a release, such as mimiciv/3.1, as PhysioNet's download leaves
-    it. The open demo (mimic-iv-demo/2.2), made-up trees and folders without a version claim nothing.
+    A data set claims it by a folder named after a release, such as mimiciv/3.1 or mimic-iv-3.1, as PhysioNet's
+    downloads leave it. The open demo (mimic-iv-demo/2.2), made-up trees and folders without a version claim nothing.
     """
     if source.made_up is not None:
         return {}
@@ -63,4 +63,5 @@ def _claimed_release(folder: Path | None) -> str | None:
     """Release that the path names, looking past note/ inside a version; None for the demo and without a version."""
     if folder is None or any("demo" in part.lower() for part in folder.parts[-3:]):
         return None
-    return next((f.name for f in (folder, folder.parent) if _VERSION.fullmatch(f.name)), None)
+    named = (_VERSION.fullmatch(f.name) for f in (folder, folder.parent))
+    return next((found.group(1) for found in named if found), None)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.error import ContractError
@@ -15,7 +14,7 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import fingerprint, writing
 from medpatch.extract.connect import DEFAULT_MEMORY, scratch_database
 from medpatch.extract.export import export_tables
-from medpatch.extract.layer import REJECT, RELEASE_COUNT, SPLIT_LIST, SqlFile, list_layers
+from medpatch.extract.layer import RELEASE_COUNT, SPLIT_LIST, SqlFile, list_layers
 from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import register_parquet, register_seeds
 from medpatch.extract.release_count import name_differences, release_counts, release_table
@@ -27,8 +26,6 @@ __all__ = ["ExtractReport", "build_staging", "build_tables", "build_warehouse"]
 
 logger = logging.getLogger(__name__)
 
-REJECT_SCHEMA = pa.schema([("source", pa.string()), ("rows", pa.int64())])
-"""What row accounting reads of the rows that staging set aside."""
 READ_ONCE = frozenset({"ehr_value"})
 """Large tables with one reader: kept as views, so that their rows are never stored."""
 
@@ -121,8 +118,6 @@ def build_warehouse(
     ):
         register_seeds(connection)
         register_parquet(connection, staging_dir)
-        if not (staging_dir / f"{REJECT}.parquet").is_file():
-            connection.register(REJECT, REJECT_SCHEMA.empty_table())
         connection.register(SPLIT_LIST, split_list)
         connection.register(RELEASE_COUNT, release_table(counts))
         build_tables(connection, files, sql_parameters(config), progress=progress)

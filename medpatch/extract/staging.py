@@ -123,7 +123,9 @@ def _stage_whole(
         ).fetchall()
     except duckdb.Error as error:
         culprit = _culprit(str(error), raw_files) or own
-        raise (error if culprit is None else raw_error(error, culprit)) from error
+        if culprit is None:
+            raise
+        raise raw_error(error, culprit) from None  # the cause quotes the row, which may be a note
     finally:
         connection.execute(f"DROP VIEW IF EXISTS temp.raw_{name}")
         connection.execute("DROP TABLE IF EXISTS temp.cells")

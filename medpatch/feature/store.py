@@ -200,7 +200,11 @@ def _pick(column: Tensor, row: Tensor, absent: Tensor | None = None) -> Tensor:
     if bool(here.all()):
         return column[row]
     shape = (len(row), *(column if absent is None else absent).shape[1:])
-    out = column.new_zeros(shape) if absent is None else absent.to(column.dtype).expand(shape).clone()
+    if absent is None:
+        out = column.new_zeros(shape)
+    else:
+        # an empty column has no type of its own: no stay of the split brings the modality
+        out = absent.to(column.dtype if len(column) else absent.dtype).expand(shape).clone()
     if bool(here.any()):
         out[here] = column[row[here]]
     return out

@@ -151,17 +151,6 @@ def run_name(preset: str, config: PipelineConfig) -> str:
     return f"{size} {config.digest()[:4]} seed {config.train.seed}"
 
 
-def run_page(run: TrackedRun, *, server: str | None) -> str | None:
-    """Address of the run's page: on the tracking server, else on a local one, else None.
-
-    Args:
-        run: any run.
-        server: address of a server of the same store, if one runs.
-    """
-    base = run.tracking.uri if run.tracking.uri.startswith(("http://", "https://")) else server
-    return None if base is None else f"{base.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
-
-
 def log_params(run: TrackedRun, params: Mapping[str, object]) -> None:
     """Parameters by dotted name; MLflow refuses to change one that is there."""
     from mlflow.entities import Param

@@ -127,8 +127,8 @@ def cxr_frame(cxr: pl.LazyFrame, stay: pl.LazyFrame, windows: pl.LazyFrame) -> p
     return _with_clock(placed, stay, clock="studytime")
 
 
-def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame) -> pl.DataFrame:
-    """A note table without its text, plus text_length, stay_notes and clock_difference_hours.
+def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, windows: pl.LazyFrame) -> pl.DataFrame:
+    """A note table without its text, plus text_length, stay_notes, hours_to_window_end and clock_difference_hours.
 
     text_length is in bytes, 0 for no text; stay_notes counts the notes of the stay.
     """
@@ -136,7 +136,9 @@ def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame) -> pl.DataFrame:
         pl.col("text").str.len_bytes().fill_null(0).cast(pl.Int64).alias("text_length"),
         pl.len().over("stay_id").cast(pl.Int64).alias("stay_notes"),
     ).drop("text")
-    return _with_clock(lean, stay, clock="charttime")
+    left = (pl.col("window_hours") - pl.col("hours_after_intime")).alias("hours_to_window_end")
+    placed = lean.join(windows, on="stay_id", how="left").with_columns(left).drop("window_hours")
+    return _with_clock(placed, stay, clock="charttime")
 
 
 def label_frame(label: pl.LazyFrame, index: pl.LazyFrame) -> pl.DataFrame:

@@ -84,16 +84,14 @@ def judge_event(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig, *, c
 
 def judge_cxr(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The chosen images."""
-    # where the whole stay is watched, images are taken up to outtime, whatever length of stay is recorded
-    windows = derive.stay_windows(tables["stay"], tables["stay_index"].head(0), config.cohort.window_hours)
-    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], windows)
+    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], _windows_to_outtime(tables, config))
     return _of_table("cxr_study", frame, parameter.cxr_parameters(config))
 
 
 def judge_note(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig, *, modality: Modality) -> Judgement:
     """The chosen notes of one kind."""
     table = TABLE_OF[modality]
-    frame = derive.note_frame(tables[table], tables["stay"])
+    frame = derive.note_frame(tables[table], tables["stay"], _windows_to_outtime(tables, config))
     bound = parameter.note_parameters(config, modality=modality)
     return Judgement("note", warehouse_file(table), frame, bound)
 
@@ -110,6 +108,11 @@ def judge_index(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> J
 
 def _of_table(suite: str, frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Judgement:
     return Judgement(suite, warehouse_file(suite), frame, parameters)
+
+
+def _windows_to_outtime(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> pl.LazyFrame:
+    """Where the whole stay is watched, images and notes are taken up to outtime, whatever length is recorded."""
+    return derive.stay_windows(tables["stay"], tables["stay_index"].head(0), config.cohort.window_hours)
 
 
 def _windows(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> pl.LazyFrame:

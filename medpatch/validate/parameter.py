@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from medpatch.config.cohort import SplitConfig
-from medpatch.config.name import Modality, Task
+from medpatch.config.modality import TextArm
+from medpatch.config.name import Modality, Profile, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.validate.derive import EDGE_HOURS, TWO_YEARS_HOURS
 
@@ -36,15 +37,21 @@ def cxr_parameters(config: PipelineConfig) -> dict[str, Any]:
 
 
 def note_parameters(config: PipelineConfig, *, modality: Modality) -> dict[str, Any]:
-    """When notes may have been written, hours after intime, and how many there may be.
+    """When notes may have been written, hours after intime and before the window's end, and how many there may be.
 
-    Whole-stay tasks take every note of the admission, as published.
+    Where the whole stay is watched, the published profile takes every report of the admission, and both take the
+    discharge note, which is written at its end.
     """
     window = config.cohort.window_hours
+    is_limited = modality is Modality.RR and (
+        config.cohort.profile is Profile.CORRECTED or TextArm.REPORTS_KNOWN_BY_WINDOW_END in config.modality.text_arms
+    )
     is_forbidden = modality is Modality.DN and config.cohort.task is Task.IN_HOSPITAL_MORTALITY
     return {
         "note_from_hours": -TEN_YEARS_HOURS if window is None else -EDGE_HOURS,
         "note_to_hours": TEN_YEARS_HOURS if window is None else window + EDGE_HOURS,
+        # with a fixed window, note_to_hours says the same
+        "hours_to_window_end": -EDGE_HOURS if window is None and is_limited else -TEN_YEARS_HOURS,
         "max_rows": 0 if is_forbidden else MANY_NOTES,
     }
 
@@ -101,5 +108,5 @@ def prediction_parameters(config: PipelineConfig) -> dict[str, Any]:
 def _window_bounds(config: PipelineConfig) -> dict[str, Any]:
     window = config.cohort.window_hours
     if window is None:
-        return {"window_hours_low": EDGE_HOURS, "window_hours_high": TWO_YEARS_HOURS}
+        return {"window_hours_low": 0.0, "window_hours_high": TWO_YEARS_HOURS}
     return {"window_hours_low": window - EDGE_HOURS, "window_hours_high": window + EDGE_HOURS}

@@ -3,7 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
+from medpatch.config.cohort import Correction
 from medpatch.config.error import ConfigError
+from medpatch.config.modality import TextArm
 from medpatch.config.name import PHENOTYPES, Modality, Rival, Task, label_names
 from medpatch.config.override import apply_overrides, parse_overrides
 from medpatch.config.part import confidence_part, encoder_part, feature_part, fusion_part, rival_part
@@ -144,3 +146,59 @@ def test_every_training_setting_belongs_to_a_part_or_changes_no_result() -> None
 
 def test_every_rival_has_a_learning_rate_of_its_own() -> None:
     assert {"unimodal", "confidence", "fusion", *Rival} == set(RateConfig.model_fields)
+
+
+def test_profile_decides_the_corrections_unless_they_are_named() -> None:
+    published, corrected = (
+        preset("phenotyping"),
+        apply_overrides(preset("phenotyping"), {"cohort.profile": "corrected"}),
+    )
+    named = apply_overrides(corrected, parse_overrides(["cohort.corrections=icd_version,race_group"]))
+    assert published.cohort.rules == ()
+    assert corrected.cohort.rules == tuple(Correction)
+    assert named.cohort.rules == (Correction.ICD_VERSION, Correction.RACE_GROUP)
+    assert len({c.data_digest("raw") for c in (published, corrected, named)}) == 3
+
+
+def test_single_correction_may_be_typed_alone_and_an_unknown_one_is_refused() -> None:
+    alone = apply_overrides(preset("phenotyping"), parse_overrides(["cohort.corrections=race_group"]))
+    assert alone.cohort.rules == (Correction.RACE_GROUP,)
+    with pytest.raises(ConfigError, match="plausible_limits"):
+        apply_overrides(preset("phenotyping"), {"cohort.corrections": ["limits"]})
+
+
+def test_arm_with_discharge_note_adds_the_modality() -> None:
+    pairs = ["modality.modalities=ehr,rr", "modality.text_arms=with_discharge_note"]
+    changed = apply_overrides(preset("phenotyping"), parse_overrides(pairs))
+    assert changed.modality.modalities == (Modality.EHR, Modality.RR, Modality.DN)
+
+
+def test_arm_with_discharge_note_is_refused_for_mortality() -> None:
+    with pytest.raises(ConfigError, match="discharge note"):
+        apply_overrides(preset("in_hospital_mortality"), {"modality.text_arms": ["with_discharge_note"]})
+
+
+def test_arms_can_be_combined_and_taken_back() -> None:
+    both = apply_overrides(
+        preset("phenotyping"),
+        parse_overrides(["modality.text_arms=radiology_without_cxr_reports,reports_known_by_window_end"]),
+    )
+    none = apply_overrides(both, parse_overrides(["modality.text_arms=none"]))
+    assert both.modality.text_arms == (TextArm.RADIOLOGY_WITHOUT_CXR_REPORTS, TextArm.REPORTS_KNOWN_BY_WINDOW_END)
+    assert none == preset("phenotyping")
+
+
+def test_misspelt_override_is_answered_with_the_field_that_was_meant() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean train\.seed"):
+        apply_overrides(preset("tiny_phenotyping"), {"train.sed": 3})
+
+
+def test_unknown_override_of_a_section_lists_that_section_alone() -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.head") as caught:
+        apply_overrides(preset("tiny_phenotyping"), {"evaluate.zzzzzz": 3})
+    assert "train.seed" not in str(caught.value)
+
+
+def test_unknown_device_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match="train.device"):
+        apply_overrides(preset("tiny_phenotyping"), {"train.device": "gpu0"})

@@ -9,6 +9,7 @@ from statsmodels.genmod.generalized_linear_model import GLM
 from medpatch.evaluate.bootstrap import Draws, draw_subjects
 from medpatch.evaluate.calibration import expected_calibration_error
 from medpatch.evaluate.replicate import METRICS, Replicates, draw_runs, over_runs, replicate_all, summed
+from medpatch.evaluate.summary import estimate
 
 RESAMPLES = 12
 
@@ -71,6 +72,12 @@ def test_sums_count_each_stay_as_often_as_its_subject_was_drawn() -> None:
     # subject 7 owns the first and third stay and is drawn twice
     draws = Draws(count=np.array([[2], [1]], np.float32), subject=np.array([0, 1, 0]))
     assert summed(np.array([[1.0], [10.0], [100.0]]), draws).tolist() == [[212.0]]
+
+
+def test_centred_interval_holds_its_value_and_stays_a_share() -> None:
+    found = estimate(0.1, np.linspace(0.3, 0.9, 101), level=0.9, is_centred=True)
+    # moved down by 0.5: from -0.17 to 0.37, cut at 0
+    assert (found.low, found.high) == (0.0, pytest.approx(0.37))
 
 
 def test_runs_are_drawn_as_often_as_there_are() -> None:

@@ -88,7 +88,7 @@ INDEX: list[Case] = cases(
             put("stay_index", 1, subject_id=100, split="val"),
         ),
         "every_split_has_samples": keep("stay_index", pl.col("split") != "val"),
-        "window_is_not_empty": put("stay_index", window_end=lambda r: r["window_start"] - HOUR),
+        "window_does_not_end_before_it_starts": put("stay_index", window_end=lambda r: r["window_start"] - HOUR),
         "window_length_is_as_configured": put(
             "stay_index", window_hours=72.0, window_end=lambda r: r["window_start"] + 72 * HOUR
         ),

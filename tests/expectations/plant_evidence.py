@@ -5,7 +5,7 @@ from datetime import timedelta
 import polars as pl
 
 from .plant import Case, add, again, cases, everywhere, keep, put
-from .world import INTIME
+from .world import CORRECTED_PHENOTYPING, INTIME
 
 HOUR = timedelta(hours=1)
 FEW_CHANNELS = ["Heart Rate", "Weight", "Height", "Glucose", "pH"]
@@ -77,6 +77,20 @@ REPORT: list[Case] = cases(
     table="radiology_report",
 )
 
+LATE_REPORT: list[Case] = cases(
+    "note",
+    {
+        "no_note_after_the_window": put(
+            "radiology_report",
+            hours_after_intime=1001.0,
+            charttime=INTIME + 1001 * HOUR,
+            storetime=INTIME + 1001 * HOUR,
+        )
+    },
+    table="radiology_report",
+    config=CORRECTED_PHENOTYPING,
+)
+
 DISCHARGE: list[Case] = cases(
     "note",
     {
@@ -95,4 +109,4 @@ DISCHARGE: list[Case] = cases(
     table="discharge_note",
 )
 
-CASES = EVENT + CXR + REPORT + DISCHARGE
+CASES = EVENT + CXR + REPORT + LATE_REPORT + DISCHARGE

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from medpatch.config.name import MORTALITY_LABEL, PHENOTYPES
+from medpatch.config.override import apply_overrides
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.preset import tiny_in_hospital_mortality, tiny_phenotyping
 from medpatch.contract.prediction import PREDICTION_SCHEMA
@@ -17,6 +18,7 @@ Tables = dict[str, pl.DataFrame]
 
 MORTALITY: PipelineConfig = tiny_in_hospital_mortality()
 PHENOTYPING: PipelineConfig = tiny_phenotyping()
+CORRECTED_PHENOTYPING = apply_overrides(PHENOTYPING, {"cohort.profile": "corrected"})
 STAYS = 40
 HOURS = 60.0
 WINDOW = 48.0

@@ -9,11 +9,11 @@ from medpatch.config.cohort import CohortConfig
 from medpatch.config.name import Profile
 from medpatch.config.override import apply_overrides
 from medpatch.config.preset import in_hospital_mortality, phenotyping
-from medpatch.extract.layer import REJECT, RELEASE_COUNT, SPLIT_LIST, list_layers
+from medpatch.extract.layer import RELEASE_COUNT, SPLIT_LIST, list_layers
 from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import register_parquet, register_seeds
 from medpatch.extract.release_count import RELEASE_COUNT_SCHEMA
-from medpatch.extract.run import REJECT_SCHEMA, build_staging, build_tables
+from medpatch.extract.run import build_staging, build_tables
 from medpatch.extract.source import find_raw
 from medpatch.extract.split_list import SPLIT_LIST_SCHEMA
 
@@ -39,8 +39,6 @@ def tables(staging: Path, reference: Path, cohort: CohortConfig) -> duckdb.DuckD
     register_parquet(connection, staging)
     connection.register(SPLIT_LIST, SPLIT_LIST_SCHEMA.empty_table())
     connection.register(RELEASE_COUNT, RELEASE_COUNT_SCHEMA.empty_table())
-    if not (staging / f"{REJECT}.parquet").is_file():
-        connection.register(REJECT, REJECT_SCHEMA.empty_table())
     config = phenotyping().model_copy(update={"cohort": cohort})
     files = [file for file in list_layers() if not file.is_staging]
     build_tables(connection, files, sql_parameters(config))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from medpatch.contract.artifact import is_whole
+from medpatch.extract.raw_table import RAW_TABLES
 from medpatch.extract.source import find_raw
 from medpatch.extract.staging import build_staging
 
@@ -32,7 +33,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_only_the_table_of_a_changed_file_is_made_again(raw_dir: Path, tmp_path: Path, made: list[str]) -> None:
     build_staging(find_raw(raw_dir), tmp_path / "work" / "staging-a", inputs="a")
-    assert len(made) == 10
+    assert len(made) == len(RAW_TABLES)
     made.clear()
 
     lab = EHR["hosp/labevents"].replace("150,150", "151,151")
@@ -44,10 +45,12 @@ def test_only_the_table_of_a_changed_file_is_made_again(raw_dir: Path, tmp_path:
     assert is_whole(tmp_path / "work" / "staging-b")
     a, b = (tmp_path / "work" / f"staging-{x}" / "stg_chartevents" / "00000.parquet" for x in "ab")
     assert a.samefile(b)
-    assert rows(tmp_path / "work" / "staging-b", "stg_row_count", "count(*)") == [(10,)]
+    assert rows(tmp_path / "work" / "staging-b", "stg_row_count", "count(*)") == [(len(RAW_TABLES),)]
 
 
-def test_changed_dictionary_makes_the_dictionary_again_and_nothing_else(raw_dir: Path, tmp_path: Path, made: list[str]) -> None:
+def test_changed_dictionary_of_codes_leaves_the_diagnoses_as_they_are(
+    raw_dir: Path, tmp_path: Path, made: list[str]
+) -> None:
     build_staging(find_raw(raw_dir), tmp_path / "work" / "staging-a", inputs="a")
     made.clear()
     dictionary = EHR["hosp/d_icd_diagnoses"].replace("4019,9", "4019,10")
@@ -74,7 +77,7 @@ def test_rejects_of_a_table_taken_over_stay_on_record(raw_dir: Path, tmp_path: P
     for name in ("a", "b"):
         build_staging(find_raw(raw_dir), tmp_path / "work" / name, inputs=name)
 
-    assert len(made) == 10
+    assert len(made) == len(RAW_TABLES)
     assert rows(tmp_path / "work" / "b", "reject", "source, reason, rows") == [("patients", "row repeated", 1)]
 
 
@@ -90,7 +93,7 @@ def test_folder_that_is_not_whole_lends_nothing(raw_dir: Path, tmp_path: Path, m
 
     build_staging(find_raw(raw_dir), tmp_path / "work" / "b", inputs="b")
 
-    assert len(made) == 10
+    assert len(made) == len(RAW_TABLES)
 
 
 def test_changed_query_makes_its_table_again(
@@ -128,4 +131,4 @@ def test_progress_moves_inside_a_file_and_ends_at_the_size_of_all(
     done = [d for d, _ in seen]
     assert done == sorted(done)
     assert seen[-1][0] == seen[-1][1]
-    assert len(seen) > 10 + 20
+    assert len(seen) > len(RAW_TABLES) + 20

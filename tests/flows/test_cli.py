@@ -100,3 +100,46 @@ def test_gc_of_an_empty_folder_has_nothing_to_remove(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["gc", "--work-dir", str(tmp_path)])
     assert result.exit_code == 0
     assert "nothing to remove" in result.output
+
+
+def test_extract_refuses_a_preset_of_another_task() -> None:
+    result = CliRunner().invoke(app, ["extract", "--preset", "phenotyping", "--task", "in_hospital_mortality"])
+    assert result.exit_code == 2
+    assert "another task" in result.output
+
+
+def test_extract_says_what_its_options_mean() -> None:
+    text = " ".join(CliRunner().invoke(app, ["extract", "--help"], env={"COLUMNS": "200"}).output.split())
+    for part in ("--out", "--task", "--profile", "--arm", "published extraction cell by cell", "which notes"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("options", "preset", "overrides"),
+    [
+        (["--task", "phenotyping", "--profile", "corrected"], "phenotyping", {"cohort.profile": "corrected"}),
+        (["--preset", "tiny_phenotyping", "--task", "phenotyping"], "tiny_phenotyping", {}),
+        ([], "tiny_in_hospital_mortality", {}),
+        (
+            ["--arm", "with_discharge_note", "--arm", "radiology_without_cxr_reports", "--set", "split.seed=3"],
+            "tiny_in_hospital_mortality",
+            {"modality.text_arms": ["with_discharge_note", "radiology_without_cxr_reports"], "split.seed": "3"},
+        ),
+    ],
+)
+def test_extract_hands_its_options_to_the_flow(
+    options: list[str], preset: str, overrides: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, object] = {}
+
+    def settle(preset: str, **more: object) -> None:
+        asked.update(more, preset=preset)
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("flows.start.settle", settle)
+
+    result = CliRunner().invoke(app, ["extract", "--raw-dir", str(tmp_path), "--out", str(tmp_path / "o"), *options])
+
+    assert "far enough" in result.output
+    assert (asked["preset"], asked["overrides"]) == (preset, overrides)
+    assert asked["table_dir"] == tmp_path / "o"

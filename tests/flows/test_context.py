@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.start import start
-from medpatch.config.error import RawDataError
+from medpatch.config.error import ConfigError, RawDataError
 from medpatch.config.name import Modality
 
 
@@ -61,3 +61,21 @@ def test_made_up_tree_is_known_as_made_up_and_has_an_oracle(tree: Path, tmp_path
     run = start("tiny_phenotyping", raw_dir=tree, work_dir=tmp_path)
     assert run.made_up is not None
     assert run.oracle_dir == tree / "oracle"
+
+
+def test_arm_that_asks_for_absent_discharge_notes_is_refused(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "mimiciv").symlink_to(tree / "mimiciv")
+    arm = {"modality.text_arms": ["with_discharge_note"]}
+    with pytest.raises(ConfigError, match="with_discharge_note asks for discharge notes"):
+        start("tiny_phenotyping", raw_dir=tmp_path / "raw", work_dir=tmp_path / "work", overrides=arm)
+
+
+def test_folder_for_the_tables_must_hold_nothing_else(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    empty = start("tiny_phenotyping", raw_dir=tree, work_dir=tmp_path / "work", table_dir=tmp_path / "mine")
+    assert empty.warehouse_dir == tmp_path / "mine"
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(ConfigError, match="would be replaced"):
+        start("tiny_phenotyping", raw_dir=tree, work_dir=tmp_path / "work", table_dir=tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"

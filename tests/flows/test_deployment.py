@@ -26,7 +26,8 @@ def test_entrypoint_is_a_flow_that_accepts_the_parameters(deployment: dict[str, 
 
 def test_the_documented_deployments_exist() -> None:
     names = {f"{_flow(d).name}/{d['name']}" for d in DEPLOYMENTS}
-    assert {"medpatch/full-pipeline", "data-refresh/nightly"} <= names
+    stages = {f"{stage}/{stage}" for stage in ("extract", "align", "train", "evaluate")}
+    assert {"medpatch/full-pipeline", "data-refresh/nightly", "leaderboard/all-models", *stages} <= names
 
 
 def test_the_refresh_is_scheduled() -> None:

@@ -88,11 +88,11 @@ def test_every_score_lies_between_zero_and_one_and_never_falls_on_the_way_to_cer
 
 
 def test_temperature_per_position_follows_the_place_among_real_tokens_and_the_last_one_serves_the_rest():
-    scorer = TokenScorer(1, (0.5,), score=Score.CONFIDENCE, threshold=0.75, positions=2)
+    scorer = TokenScorer(1, (0.5,), score=Score.CONFIDENCE, threshold=0.75, positions=3)
     scorer.predictor.weight.data.fill_(1.0)
-    scorer.temperature.copy_(torch.tensor([[1.0], [2.0]]))
+    scorer.temperature.copy_(torch.tensor([[1.0], [2.0], [1.0]]))
     tokens = torch.full((1, 4, 1), 2 * LN3)
     mask = torch.tensor([[True, False, True, True]])  # places 0, -, 1, 2
     found = scorer(tokens, mask)[0, :, 0]
-    torch.testing.assert_close(found[mask[0]], torch.tensor([0.9, 0.75, 0.75]))
-    torch.testing.assert_close(scorer(tokens)[0, :, 0], torch.tensor([0.9, 0.75, 0.75, 0.75]))
+    torch.testing.assert_close(found[mask[0]], torch.tensor([0.9, 0.75, 0.9]))
+    torch.testing.assert_close(scorer(tokens)[0, :, 0], torch.tensor([0.9, 0.75, 0.9, 0.9]))

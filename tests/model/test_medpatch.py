@@ -139,6 +139,9 @@ def test_projection_bias_does_not_speak_for_an_empty_group(batch):
 
 
 def test_published_ehr_branch_needs_equal_widths():
-    config = ModelConfig(encoder=EncoderConfig(ehr_width=8, width=16), fusion=FusionConfig(compat="published"))
+    config = ModelConfig(
+        encoder=EncoderConfig(ehr_width=8, width=16),
+        fusion=FusionConfig(compat="published", score="confidence", high_share=None),
+    )
     with pytest.raises(ConfigError, match="ehr_width 8 equal to width 16"):
         build_unimodal(config, make_spec(), modality=Modality.EHR)

@@ -122,6 +122,23 @@ def test_present_content_does_move_the_logits(rival, name):
     torch.testing.assert_close(moved[1], still[1])
 
 
+@pytest.mark.parametrize("rival", READS_CONTENT)
+@torch.no_grad()
+def test_what_one_modality_adds_depends_on_what_another_shows(rival):
+    stay = make_stay_tokens(torch.ones(1, 4, dtype=torch.bool))
+
+    def logits(*turned: Modality) -> torch.Tensor:
+        modality = {
+            m: replace(one, tokens=-one.tokens, pooled=-one.pooled) if m in turned else one
+            for m, one in stay.modality.items()
+        }
+        return NETWORKS[rival](StayTokens(stay.presence, modality)).logits
+
+    alone = logits() - logits(Modality.EHR)
+    beside = logits(Modality.RR) - logits(Modality.EHR, Modality.RR)
+    assert (alone - beside).abs().max() > 1e-4
+
+
 @torch.no_grad()
 def test_availability_reads_nothing_but_the_pattern():
     presence = torch.tensor([[True, False, True, True]])

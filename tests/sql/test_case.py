@@ -14,11 +14,12 @@ import pytest
 
 from medpatch.config.override import apply_overrides
 from medpatch.config.preset import in_hospital_mortality
-from medpatch.extract.layer import REJECT, RELEASE_COUNT, ROW_COUNT, SPLIT_LIST, SqlFile, list_layers
+from medpatch.extract.layer import RELEASE_COUNT, ROW_COUNT, SPLIT_LIST, SqlFile, list_layers
 from medpatch.extract.parameter import sql_parameters
 from medpatch.extract.register import literal, register_raw, register_seeds
+from medpatch.extract.reject import REJECT, REJECT_SCHEMA
 from medpatch.extract.release_count import RELEASE_COUNT_SCHEMA
-from medpatch.extract.run import REJECT_SCHEMA, build_tables
+from medpatch.extract.run import build_tables
 from medpatch.extract.split_list import SPLIT_LIST_SCHEMA
 from medpatch.extract.staging import ROW_COUNT_SCHEMA
 

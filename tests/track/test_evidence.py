@@ -10,8 +10,9 @@ import pytest
 from medpatch.config.path import REPOSITORY_DIR
 from medpatch.config.preset import phenotyping, tiny_in_hospital_mortality
 from medpatch.track.evidence import log_accounting, log_environment, log_gates, system_metrics
+from medpatch.track.find import run_page
 from medpatch.track.registry import CHAMPION, register_model
-from medpatch.track.run import TrackedRun, Tracking, parent_run, run_name, run_page
+from medpatch.track.run import TrackedRun, Tracking, parent_run, run_name
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import tiny_in_hospital_mortality
+from medpatch.track.find import has_run
 from medpatch.track.run import Tracking, child_run, git_commit, open_tracking, parent_run
 
 CONFIG = tiny_in_hospital_mortality()
@@ -109,3 +110,12 @@ def test_commit_outside_a_checkout_is_unknown(tmp_path: Path, monkeypatch: pytes
         assert git_commit().commit == "unknown"
     finally:
         git_commit.cache_clear()
+
+
+def test_a_run_is_known_to_its_store_until_it_is_deleted(tracking: Tracking, tmp_path: Path) -> None:
+    with parent_run(tracking, CONFIG, **IDENTITY) as run:
+        assert has_run(tracking, run.run_id)
+    tracking.client().delete_run(run.run_id)
+    assert not has_run(tracking, run.run_id)
+    assert not has_run(tracking, "nonsense")
+    assert not has_run(Tracking(f"sqlite:///{tmp_path / 'absent.db'}", None), run.run_id)
