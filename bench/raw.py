@@ -4,12 +4,13 @@ Each round repeats the tree's patients under new subject_id, hadm_id and stay_id
 streams, so that memory does not grow. As in MIMIC-IV, most charted and laboratory rows are of items that no
 channel uses: `CHART_FILLER` and `LAB_FILLER` such rows follow each row of the tree.
 
-Run: python bench/raw.py FOLDER ROWS
+Run: python bench/raw.py [ROWS] [FOLDER TO KEEP IT IN]
 """
 
 import gzip
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -90,5 +91,15 @@ def _rounds(frame: pl.DataFrame, rounds: int) -> Iterator[bytes]:
         yield frame.with_columns(moved).write_csv(include_header=False).encode()
 
 
+def main(rows: int, folder: str | None) -> None:
+    """Say how long the input takes to make and how large it is; thrown away unless a folder is named."""
+    with tempfile.TemporaryDirectory() as aside:
+        raw = Path(folder or aside) / f"raw-{rows}"
+        started = time.perf_counter()
+        count = write_raw(raw, rows)
+        size = sum(file.stat().st_size for file in raw.rglob("*.gz")) / 2**20
+        print(f"{count:,} rows of chartevents in {time.perf_counter() - started:.0f} s, {size:.0f} MiB of .csv.gz")
+
+
 if __name__ == "__main__":
-    print(f"{write_raw(Path(sys.argv[1]), int(sys.argv[2])):,} rows of chartevents")
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, sys.argv[2] if len(sys.argv) > 2 else None)

@@ -5,11 +5,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from medpatch.config.error import RawDataError
+from medpatch.config.preset import phenotyping
+from medpatch.extract.run import build_warehouse
+from medpatch.extract.source import find_raw
 
 from .conftest import EHR, RADIOLOGY, write_ehr, write_gz
 from .test_staging import rows, stage
@@ -191,3 +195,16 @@ def test_parquet_cut_short_is_named(tmp_path: Path) -> None:
 def test_header_alone_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(RawDataError, match=r"chartevents\.csv\.gz: a header and no rows"):
         stage_changed(tmp_path, {"icu/chartevents": HEADER["icu/chartevents"] + "\n"})
+
+
+def test_stay_without_admission_is_lost_at_its_criterion_and_rejects_reach_the_account(tmp_path: Path) -> None:
+    orphan = "4,40,400,MICU,MICU,2130-01-02 00:00:00,2130-01-05 00:00:00,3"
+    write_ehr(tmp_path / "raw", with_rows("icu/icustays", orphan, FIRST["icu/icustays"]))
+
+    report = build_warehouse(find_raw(tmp_path / "raw"), phenotyping(), tmp_path / "out", inputs="raw")
+
+    stays = pl.read_parquet(tmp_path / "out" / "stay_criterion.parquet").select("stay_id", "has_admission").rows()
+    assert sorted(stays) == [(100, True), (200, True), (300, True), (400, False)]
+    assert 400 not in pl.read_parquet(tmp_path / "out" / "stay.parquet")["stay_id"]
+    account = next(a for a in report.accounts if a.source == "icustays")
+    assert (account.rows_in, account.rows_kept) == (5, 4)
