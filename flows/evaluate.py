@@ -24,14 +24,14 @@ from flows.tracking import finished_run, remember, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
-from medpatch.config.name import Split
+from medpatch.config.name import Modality, Split
 from medpatch.config.path import code_digest
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
 
 if TYPE_CHECKING:  # evaluate imports matplotlib and statsmodels, so it waits until a step needs it
-    from medpatch.evaluate.fact import RunFacts, TestRead
+    from medpatch.evaluate.fact import Dropped, RunFacts, TestRead
 
 
 @step("predict")
@@ -62,7 +62,7 @@ def gate_probabilities(run: RunContext, predictions: str) -> None:
     """Judge the prediction table."""
     publish_gate(
         run.run_dir / "4_prediction_gate",
-        judge=lambda: gate_predictions(run.prediction_dir / "predictions.parquet", run.config),
+        judge=lambda _: gate_predictions(run.prediction_dir / "predictions.parquet", run.config),
         inputs=predictions,
         key="prediction-gate",
     )
@@ -152,9 +152,19 @@ def run_facts(run: RunContext, seeds: tuple[int, ...], reads: "tuple[TestRead, .
         data=run.data_dir.name.removeprefix("data-"),
         commit=code.commit[:12] + ("+" if code.is_dirty else ""),
         seeds=seeds,
-        dropped=run.dropped,
+        dropped=dropped_modalities(run),
         reads=reads,
     )
+
+
+def dropped_modalities(run: RunContext) -> "tuple[Dropped, ...]":
+    """The modalities asked for that no model of the run uses, and why."""
+    from medpatch.evaluate.fact import Dropped
+    from medpatch.train.result import read_result
+
+    absent = [Dropped(Modality(m), "the raw folder does not hold its files") for m in run.dropped]
+    stages = [read_result(run.unimodal_dir(m)) for m in run.config.modality.modalities]
+    return (*absent, *(Dropped(one.modality, one.reason) for one in stages if one.is_dropped))
 
 
 def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, predictions: str) -> Path:
