@@ -20,12 +20,11 @@ from flows.registry import register
 from flows.show import show_links, show_result
 from flows.start import start
 from flows.step import step
-from flows.tracking import finished_run, remember, tracked
+from flows.tracking import finished_run, remember, run_inputs, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
-from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
+from medpatch.config.code import PREDICTION_CODE, REPORT_CODE
 from medpatch.config.name import Modality, Split
-from medpatch.config.path import code_digest
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
@@ -177,7 +176,7 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    inputs = digest_of(run.run_dir.name, tensors, run.made_up, code_digest(MODEL_CODE))
+    inputs = run_inputs(run, tensors)
     finished = finished_run(run, inputs)
     if finished is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
