@@ -46,7 +46,7 @@ def gate_shards(run: RunContext, tensor_fingerprint: str) -> None:
     """Judge the manifest of the shards."""
     publish_gate(
         run.data_dir / "2_tensor_gate",
-        judge=lambda: gate_tensors(run.tensor_dir, run.config),
+        judge=lambda progress: gate_tensors(run.tensor_dir, run.config, progress=progress),
         inputs=tensor_fingerprint,
         key="tensor-gate",
     )

@@ -160,6 +160,11 @@ class RunContext:
         folder = self.paths.raw_dir / "oracle"
         return folder if folder.is_dir() else None
 
+    @property
+    def oracle_digest(self) -> str | None:
+        """Content of those probabilities; None without them."""
+        return None if self.oracle_dir is None else folder_content(self.oracle_dir)
+
 
 def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunContext:
     """Find the raw files, name the modalities they lack, and settle the folders.

@@ -20,19 +20,17 @@ from flows.registry import register
 from flows.show import show_links, show_result
 from flows.start import start
 from flows.step import step
-from flows.tracking import finished_run, remember, tracked
+from flows.tracking import finished_run, remember, run_inputs, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
-from medpatch.config.code import MODEL_CODE, PREDICTION_CODE, REPORT_CODE
-from medpatch.config.name import Split
-from medpatch.config.path import code_digest
-from medpatch.contract.artifact import folder_content
+from medpatch.config.code import PREDICTION_CODE, REPORT_CODE
+from medpatch.config.name import Modality, Split
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
 
 if TYPE_CHECKING:  # evaluate imports matplotlib and statsmodels, so it waits until a step needs it
-    from medpatch.evaluate.fact import RunFacts, TestRead
+    from medpatch.evaluate.fact import Dropped, RunFacts, TestRead
 
 
 @step("predict")
@@ -63,7 +61,7 @@ def gate_probabilities(run: RunContext, predictions: str) -> None:
     """Judge the prediction table."""
     publish_gate(
         run.run_dir / "4_prediction_gate",
-        judge=lambda: gate_predictions(run.prediction_dir / "predictions.parquet", run.config),
+        judge=lambda _: gate_predictions(run.prediction_dir / "predictions.parquet", run.config),
         inputs=predictions,
         key="prediction-gate",
     )
@@ -124,12 +122,7 @@ def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
 
 def report_inputs(run: RunContext, predictions: str) -> str:
     """Digest of what the report is made from."""
-    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle_digest(run))
-
-
-def oracle_digest(run: RunContext) -> str | None:
-    """Content of the best possible probabilities beside a made-up tree; None without them."""
-    return None if run.oracle_dir is None else folder_content(run.oracle_dir)
+    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, run.oracle_digest)
 
 
 def test_ledger(run: RunContext) -> Path:
@@ -157,9 +150,19 @@ def run_facts(run: RunContext, seeds: tuple[int, ...], reads: "tuple[TestRead, .
         data=run.data_dir.name.removeprefix("data-"),
         commit=code.commit[:12] + ("+" if code.is_dirty else ""),
         seeds=seeds,
-        dropped=run.dropped,
+        dropped=dropped_modalities(run),
         reads=reads,
     )
+
+
+def dropped_modalities(run: RunContext) -> "tuple[Dropped, ...]":
+    """The modalities asked for that no model of the run uses, and why."""
+    from medpatch.evaluate.fact import Dropped
+    from medpatch.train.result import read_result
+
+    absent = [Dropped(Modality(m), "the raw folder does not hold its files") for m in run.dropped]
+    stages = [read_result(run.unimodal_dir(m)) for m in run.config.modality.modalities]
+    return (*absent, *(Dropped(one.modality, one.reason) for one in stages if one.is_dropped))
 
 
 def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, predictions: str) -> Path:
@@ -172,9 +175,7 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    inputs = digest_of(
-        run.run_dir.name, run.encoder_digest, tensors, run.made_up, oracle_digest(run), code_digest(MODEL_CODE)
-    )
+    inputs = run_inputs(run, tensors)
     finished = finished_run(run, inputs)
     if finished is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)

@@ -58,7 +58,7 @@ def gate_tables(run: RunContext, warehouse_fingerprint: str) -> None:
     """Judge every table; nothing downstream starts if a critical expectation fails."""
     publish_gate(
         run.data_dir / "1_warehouse_gate",
-        judge=lambda: gate_warehouse(run.warehouse_dir, run.config),
+        judge=lambda progress: gate_warehouse(run.warehouse_dir, run.config, progress=progress),
         inputs=warehouse_fingerprint,
         key="table-gate",
     )

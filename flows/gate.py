@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
 from flows.ensure import ensure
+from flows.progress import Advance, progress_bar
 from medpatch.config.code import GATE_CODE
 from medpatch.contract.artifact import writing
 from medpatch.validate.gate import GateError, GateResult
@@ -18,10 +19,12 @@ from medpatch.validate.report import to_json, to_markdown, write_validation_repo
 logger = logging.getLogger(__name__)
 
 
-def publish_gate(target: Path, *, judge: Callable[[], list[GateResult]], inputs: str, key: str) -> None:
+def publish_gate(target: Path, *, judge: Callable[[Advance], list[GateResult]], inputs: str, key: str) -> None:
     """Judge unless this very content passed before; write JSON, Markdown and a page; show the table.
 
     The page of all gates, WORK/gate/index.html, is written anew.
+
+    `judge` is handed a callback (suites judged, suites in all), which moves a progress bar.
 
     The outcome of a failed gate is kept too, in a folder whose name ends in "_failed".
 
@@ -31,7 +34,8 @@ def publish_gate(target: Path, *, judge: Callable[[], list[GateResult]], inputs:
 
     def judge_and_keep() -> None:
         try:
-            results = judge()
+            with progress_bar(f"judging, {key.replace('-', ' ')}") as progress:
+                results = judge(progress)
         except GateError as error:
             failed = target.with_name(f"{target.name}_failed")
             _write(failed, error.results, inputs=inputs)

@@ -8,13 +8,17 @@ from pathlib import Path
 from flows.context import RunContext
 from flows.failure import explained
 from flows.journal import note_mlflow_run
+from medpatch.config.base import digest_of
+from medpatch.config.code import MODEL_CODE
+from medpatch.config.path import code_digest
 from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
 from medpatch.contract.refresh import is_refreshing
 from medpatch.track.evidence import system_metrics
 from medpatch.track.find import has_run
 from medpatch.track.run import TrackedRun, open_tracking, parent_run
 
-RECORD = "mlflow_run.json"
+RECORD, TRAIN_RECORD = "mlflow_run.json", "mlflow_train.json"
+"""What a whole run, and one that ended with training, left in its folder."""
 
 
 @contextmanager
@@ -35,7 +39,16 @@ def tracked(run: RunContext) -> Iterator[TrackedRun]:
         yield parent
 
 
-def remember(run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterable[Path] = ()) -> None:
+def run_inputs(run: RunContext, tensors: str) -> str:
+    """Digest of what training and evaluation are made from."""
+    return digest_of(
+        run.run_dir.name, run.encoder_digest, tensors, run.made_up, run.oracle_digest, code_digest(MODEL_CODE)
+    )
+
+
+def remember(
+    run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterable[Path] = (), record_name: str = RECORD
+) -> None:
     """Note what the finished run was made from, what it left, and which MLflow run shows it.
 
     Args:
@@ -43,6 +56,7 @@ def remember(run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterab
         parent: its MLflow run.
         inputs: digest of what it was made from.
         shared: folders of weights that it shares with other runs; caches are not among them, they may go.
+        record_name: file for the note.
     """
     left = (*written_folders(run.run_dir), *shared)
     folders = {str(folder.relative_to(run.paths.work_dir)): fingerprint(folder) for folder in left}
@@ -53,10 +67,10 @@ def remember(run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterab
         "inputs": inputs,
         "folders": folders,
     }
-    replace_text(run.run_dir / RECORD, json.dumps(record, indent=1))
+    replace_text(run.run_dir / record_name, json.dumps(record, indent=1))
 
 
-def finished_run(run: RunContext, inputs: str) -> TrackedRun | None:
+def finished_run(run: RunContext, inputs: str, *, record_name: str = RECORD) -> TrackedRun | None:
     """Its MLflow run, if a run from these inputs finished and every folder it left is still whole; else None.
 
     None too while a step is to be done again.
@@ -64,7 +78,7 @@ def finished_run(run: RunContext, inputs: str) -> TrackedRun | None:
     if is_refreshing():
         return None
     try:
-        record = json.loads((run.run_dir / RECORD).read_text())
+        record = json.loads((run.run_dir / record_name).read_text())
         same = record["inputs"] == inputs and record["tracking_uri"] == run.paths.tracking_uri
         whole = all(
             is_whole(run.paths.work_dir / name) and fingerprint(run.paths.work_dir / name) == digest

@@ -20,7 +20,7 @@ from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, 
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
-from flows.tracking import tracked
+from flows.tracking import TRAIN_RECORD, finished_run, remember, run_inputs, tracked
 from medpatch.config.base import digest_of
 from medpatch.config.code import STAGE_CODE
 from medpatch.config.name import Modality, Rival, Stage
@@ -166,8 +166,15 @@ def train(
     """Everything up to the checkpoints; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     tensors = align_steps(run, extract_steps(run))
+    inputs = run_inputs(run, tensors)
+    finished = finished_run(run, inputs) or finished_run(run, inputs, record_name=TRAIN_RECORD)
+    if finished is not None:
+        get_run_logger().info("nothing changed: the models and MLflow run %s are current", finished.run_id)
+        note_use(run)
+        return
     with tracked(run) as parent, gpu_slot(run.config):
-        train_steps(run, tensors, parent)
+        trained = train_steps(run, tensors, parent)
+    remember(run, parent, inputs=inputs, shared=trained.folders, record_name=TRAIN_RECORD)
 
 
 def earlier_dirs(run: RunContext, kept: Iterable[Modality]) -> "StageDirs":

@@ -19,6 +19,7 @@ from medpatch.evaluate.section_cohort import cohort_section
 from medpatch.evaluate.section_confidence import confidence_section
 from medpatch.evaluate.section_decision import decision_section
 from medpatch.evaluate.section_group import missing_section, subgroup_section
+from medpatch.evaluate.section_leak import leak_section
 from medpatch.evaluate.section_method import card_section, method_section, tripod_section
 from medpatch.evaluate.section_result import (
     calibration_section,
@@ -123,6 +124,7 @@ def chapters(
         subgroup_section(analyses.subgroups, verdict, config),
         decision_section(analyses.points, verdict, test, config),
         confidence_section(confidence),
+        leak_section(config),
         cohort_section(warehouse_dir, config),
         Section("Training", (training,) if training else ()),
         method_section(verdict, config, facts),

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from medpatch.config.error import ContractError
+from medpatch.config.name import Modality
+from medpatch.config.pipeline import PipelineConfig
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,24 @@ class TestRead:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """A modality that was asked for and that no model of the run uses.
+
+    Attributes:
+        modality: which.
+        reason: why, in words.
+    """
+
+    modality: Modality
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """One sentence without its full stop."""
+        return f"{self.modality.upper()} is left out of every model: {self.reason}"
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """Where the numbers come from.
 
@@ -37,7 +57,7 @@ class RunFacts:
         data: digest of everything before training.
         commit: of the code; with "+" where files differed from it.
         seeds: training seeds.
-        dropped: modalities asked for that the raw files lack.
+        dropped: modalities asked for that the raw files lack, or that too few train stays have.
         reads: every look at this test split so far, this one included.
     """
 
@@ -46,8 +66,15 @@ class RunFacts:
     data: str
     commit: str
     seeds: tuple[int, ...]
-    dropped: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
     reads: tuple[TestRead, ...] = ()
+
+
+def as_used(config: PipelineConfig, facts: RunFacts | None) -> PipelineConfig:
+    """The configuration with the modalities that the models use, those that were dropped taken out."""
+    dropped = {one.modality for one in facts.dropped} if facts else set()
+    kept = tuple(m for m in config.modality.modalities if m not in dropped)
+    return config.model_copy(update={"modality": config.modality.model_copy(update={"modalities": kept})})
 
 
 def record_read(ledger: Path, *, step: str, run: str, stays: int) -> tuple[TestRead, ...]:

@@ -26,12 +26,15 @@ def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Pict
         axis.margins(x=0.12)
         axis.set_ylim(-0.6, len(ranked) - 0.4)
     right.tick_params(axis="y", length=0)
-    has_oracle = ranked[-1].oracle_auroc is not None
+    has_oracle = any(r.oracle_auroc is not None for r in ranked)
     if has_oracle:
-        left.annotate("oracle", (ranked[-1].oracle_auroc, len(ranked) - 1), xytext=(0, 12), textcoords="offset points",
-                      ha="center", va="bottom", fontsize=8, color=INK)  # fmt: skip
+        left.plot([], [], "|", color=INK, markersize=9, markeredgewidth=1.6, label="oracle")
+        left.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False, borderaxespad=0.1)
     caption = f"Dot: value on the test split; line: {level:.0%} interval over resampled patients." + (
-        " Black tick: the best AUROC that anyone could reach with the same inputs." if has_oracle else ""
+        " Black tick: the oracle, the best expected AUROC with the same inputs, which a small test set can exceed by "
+        "chance."
+        if has_oracle
+        else ""
     )
     return Picture("leaderboard", "All models", caption, figure)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from medpatch.config.name import PHENOTYPES, Modality, Task
+from medpatch.config.train import Head
 
 TASK_WORDS = {Task.IN_HOSPITAL_MORTALITY: "in-hospital mortality", Task.PHENOTYPING: "25 clinical conditions"}
 
@@ -22,6 +23,13 @@ WITHOUT_PREFIX = "medpatch_without_"
 AVAILABILITY = "availability"
 HEAD_MODELS = ("medpatch_high", "medpatch_low", "medpatch_late")
 """Parts of MedPatch that are shown in tables and not drawn as a model of their own."""
+
+HEAD_WORDS = {
+    Head.LATE: "weighted sum of all heads (late)",
+    Head.HIGH: "joint head on high-confidence tokens (high)",
+    Head.LOW: "joint head on low-confidence tokens (low)",
+}
+"""What MedPatch's outputs are; "late" alone would be taken for the rival of that name."""
 
 
 class Group(StrEnum):
@@ -64,12 +72,12 @@ _DASH_DOT = (0, (4, 1, 1, 1))
 
 STYLES: dict[str, ModelStyle] = {
     MEDPATCH: ModelStyle("MedPatch", "MedPatch", "#0072B2", "o"),
-    "medpatch_late": ModelStyle("MedPatch, late head", "MedPatch late", "#0072B2", "s", "--"),
+    "medpatch_late": ModelStyle("MedPatch, weighted sum of all heads", "MedPatch late", "#0072B2", "s", "--"),
     "medpatch_high": ModelStyle("MedPatch, high-confidence head", "MedPatch high", "#0072B2", "^", "--"),
     "medpatch_low": ModelStyle("MedPatch, low-confidence head", "MedPatch low", "#0072B2", "v", ":"),
-    LATE: ModelStyle("Late: mean of single models", "Late fusion", "#E69F00", "D", _DASH_DOT),
-    EARLY: ModelStyle("Early: joined features", "Early fusion", "#CC79A7", "P", (0, (5, 1))),
-    "joint": ModelStyle("Joint: trained end to end", "Joint fusion", "#882255", "X", (0, (6, 2))),
+    LATE: ModelStyle("Late fusion: mean of single models", "Late fusion", "#E69F00", "D", _DASH_DOT),
+    EARLY: ModelStyle("Early fusion: joined features", "Early fusion", "#CC79A7", "P", (0, (5, 1))),
+    "joint": ModelStyle("Joint fusion: trained end to end", "Joint fusion", "#882255", "X", (0, (6, 2))),
     "ensemble": ModelStyle("Ensemble", "Ensemble", "#AA4499", "d", (0, (2, 1))),
     "medfuse": ModelStyle("MedFuse", "MedFuse", "#117733", "H", (0, (3, 1, 1, 1))),
     "mmtm": ModelStyle("MMTM", "MMTM", "#999933", "8", (0, (7, 1, 1, 1))),

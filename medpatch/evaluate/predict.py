@@ -18,6 +18,7 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import Head
 from medpatch.contract.artifact import fingerprint, writing
 from medpatch.contract.prediction import PREDICTION_SCHEMA
+from medpatch.data.held_out import split_val
 from medpatch.evaluate.forward import Progress, SplitLogits, collect
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.name import MEDPATCH
@@ -29,14 +30,17 @@ from medpatch.feature.opening import SplitIndex, choose_device, open_index
 logger = logging.getLogger(__name__)
 
 
-def choose_head(head: Head, val: SplitLogits) -> Head:
+def choose_head(config: PipelineConfig, val: SplitLogits) -> Head:
     """The reported head: the configured one, or the best macro AUROC on validation.
+
+    Val subjects that are kept for calibration have no say.
 
     Deviates: the published report takes the best of five heads on the test split itself.
     """
-    if head is not Head.VALIDATION:
-        return head
-    score = {h: macro(auroc(val.logit[f"{MEDPATCH}_{h}"], val.label)).value for h in HEADS}
+    if config.evaluate.head is not Head.VALIDATION:
+        return config.evaluate.head
+    rows = split_val(val.subject_id, config).selection
+    score = {h: macro(auroc(val.logit[f"{MEDPATCH}_{h}"][rows], val.label[rows])).value for h in HEADS}
     known = {h: value for h, value in score.items() if np.isfinite(value)}
     if not known:
         logger.warning("head: no label has two classes in the val split, so the late head is reported")
@@ -48,8 +52,7 @@ def write_predictions(
     splits: Mapping[Split, SplitLogits],
     target: Path,
     *,
-    label_names: tuple[str, ...],
-    head: Head,
+    config: PipelineConfig,
     inputs: str,
     tensor_dir: Path,
 ) -> Path:
@@ -60,16 +63,16 @@ def write_predictions(
     Raises:
         ContractError: NaN, a stay and label that is absent or doubled, or other stays than the manifest's.
     """
-    reported = choose_head(head, splits[Split.VAL])
+    reported = choose_head(config, splits[Split.VAL])
     with writing(target, inputs=inputs, packages=PREDICTION_CODE) as aside:
         with pq.ParquetWriter(aside / PREDICTION_FILE, PREDICTION_SCHEMA, compression="zstd") as writer:
             for split, found in splits.items():
                 for model in found.logit:
                     for name in _names(model, reported):
-                        writer.write_table(_rows(found, model, name=name, split=split, label_names=label_names))
-        chosen_by = "validation" if head is Head.VALIDATION else "configuration"
+                        writer.write_table(_rows(found, model, name=name, split=split, label_names=config.labels))
+        chosen_by = "validation" if config.evaluate.head is Head.VALIDATION else "configuration"
         for split in splits:
-            written = read_predictions(aside / PREDICTION_FILE, split, label_names=label_names)
+            written = read_predictions(aside / PREDICTION_FILE, split, label_names=config.labels)
             refuse_other_stays(written, tensor_dir)
         (aside / HEAD_FILE).write_text(json.dumps({"head": str(reported), "chosen_by": chosen_by}))
     return target / PREDICTION_FILE
@@ -128,8 +131,7 @@ def predict_all(
     return write_predictions(
         splits,
         target,
-        label_names=config.labels,
-        head=config.evaluate.head,
+        config=config,
         inputs=inputs,
         tensor_dir=tensor_dir,
     )

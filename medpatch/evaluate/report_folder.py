@@ -2,23 +2,25 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from medpatch.config.arm import Arm
 from medpatch.config.code import REPORT_CODE
+from medpatch.config.error import ContractError
 from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Head
 from medpatch.contract.artifact import writing
 from medpatch.contract.confidence import ConfidenceReport
 from medpatch.evaluate.arm import arm_table
 from medpatch.evaluate.chapter import analyse, chapters
 from medpatch.evaluate.export import flat_metrics, long_table, to_json
-from medpatch.evaluate.fact import RunFacts
+from medpatch.evaluate.fact import RunFacts, as_used
 from medpatch.evaluate.figure import save
 from medpatch.evaluate.figure_history import History
 from medpatch.evaluate.judge import Verdict, judge
-from medpatch.evaluate.name import MADE_UP, MEDPATCH
+from medpatch.evaluate.name import HEAD_WORDS, MADE_UP, MEDPATCH
 from medpatch.evaluate.page import MARK, render_html, render_markdown
 from medpatch.evaluate.prediction import (
     HEAD_FILE,
@@ -118,9 +120,10 @@ def evaluate_runs(
         progress: called with (steps done, steps).
 
     Raises:
-        ContractError: predictions are absent, not whole, NaN, of an empty split or of other stays; or a run has
-            other stays, labels or models than the first.
+        ContractError: predictions are absent, not whole, NaN, of an empty split or of other stays; what chose the
+            head is unknown; or a run has other stays, labels or models than the first.
     """
+    config = as_used(config, material.facts)
     runs = {
         split: {name: read_predictions(path, split, label_names=config.labels) for name, path in predictions.items()}
         for split in (Split.VAL, Split.TEST)
@@ -133,6 +136,9 @@ def evaluate_runs(
     head, made_up = _head(next(iter(predictions.values())).parent), material.made_up
     judging, analysing = _halves(progress)
     verdict = judge(val, test, config, oracle_dir=material.oracle_dir, head=head, progress=judging)
+    if material.facts is not None:
+        left_out = tuple(f"{one.words}." for one in material.facts.dropped)
+        verdict = replace(verdict, warnings=(*left_out, *verdict.warnings))
     stays = read_facts(
         test[0].stay_id,
         config.modality.modalities,
@@ -202,8 +208,13 @@ def _halves(progress: Progress | None) -> tuple[Progress | None, Progress | None
 
 
 def _head(prediction_dir: Path) -> str:
+    """Which output of MedPatch the predictions are of, in words, and what chose it."""
+    path = prediction_dir / HEAD_FILE
     try:
-        found = json.loads((prediction_dir / HEAD_FILE).read_text())
-        return f"{found['head']}, chosen by {found['chosen_by']}"
-    except (OSError, ValueError, KeyError):
-        return "late"
+        found = json.loads(path.read_text())
+        return f"{HEAD_WORDS[Head(found['head'])]}, chosen by {found['chosen_by']}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ContractError(
+            f"{path}: does not say which head was predicted and what chose it ({type(error).__name__}: {error}); "
+            "run the predict step again"
+        ) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from medpatch.config.cohort import Correction
 from medpatch.config.name import Modality, Split, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.table import warehouse_file
@@ -31,7 +32,7 @@ def cohort_section(warehouse_dir: Path | None, config: PipelineConfig) -> Sectio
         labels = _read(warehouse_dir, f"label_{_label_mart(config)}")
         items.append(table_one(marts["stay"], index, labels, config))
     if marts["row_account"] is not None:
-        items.append(account_table(marts["row_account"]))
+        items.append(account_table(marts["row_account"], config))
     return Section("Cohort", tuple(item for item in items if item is not None))
 
 
@@ -43,14 +44,24 @@ def attrition_table(mart: pl.DataFrame) -> Table:
     return Table("cohort", "Criteria", columns, rows, caption)
 
 
-def account_table(mart: pl.DataFrame) -> Table:
-    """Rows that every rule let through."""
+def account_table(mart: pl.DataFrame, config: PipelineConfig) -> Table:
+    """Rows that every rule let through, and why a value can be unreadable under the run's extraction rules."""
     rows = tuple(
         (str(r["source"]), str(r["rule"]), count(r["rows_in"]), count(r["rows_kept"]))
         for r in mart.iter_rows(named=True)
     )
-    caption = "Every rule that may drop raw rows, with what went in and what stayed."
+    caption = f"Every rule that may drop raw rows, with what went in and what stayed. {_why_unreadable(config)}"
     return Table("rows", "Rows read and kept", ("Source", "Rule", "Rows in", "Rows kept"), rows, caption)
+
+
+def _why_unreadable(config: PipelineConfig) -> str:
+    """Source: of the open demo's laboratory rows with ___ in the text, the number stands in valuenum alone."""
+    if Correction.NUMBER_FROM_VALUENUM in config.cohort.rules:
+        return "Value not readable: no number in the text (masked as ___, for example) and none in valuenum."
+    return (
+        "Value not readable: the published extraction reads the text of a measurement alone; a value masked as ___ "
+        "keeps its number in valuenum only, and is lost. cohort.profile=corrected reads it there."
+    )
 
 
 def table_one(stay: pl.DataFrame, index: pl.DataFrame, labels: pl.DataFrame | None, config: PipelineConfig) -> Table:

@@ -14,8 +14,9 @@ from medpatch.evaluate.table import Table, count
 def method_section(verdict: Verdict, config: PipelineConfig, facts: RunFacts | None) -> Section:
     """What was chosen where, where the numbers come from, and who looked at the test split."""
     chosen = (
-        "Chosen on validation: the epoch of every stage, temperatures (on validation patients that chose no epoch), "
-        f"the best single modality, the thresholds of the operating points. Reported head: {verdict.head}.",
+        "Chosen on validation: the epoch of every stage and the best single modality (on the validation patients that "
+        "are not kept for calibration), temperatures (on those that are), the thresholds of the operating points (on "
+        f"all). MedPatch's reported output: {verdict.head}.",
         "The threshold between high- and low-confidence tokens comes from the train tokens.",
         "The test split is predicted once, and judged once per report, from the stored predictions.",
         f"Intervals: {config.evaluate.bootstrap_resamples:,} resamples of patients, all stays of a patient together, "
@@ -60,7 +61,10 @@ def _provenance(facts: RunFacts) -> Table:
         ("Data digest", facts.data),
         ("Code", facts.commit),
         ("Training seeds", ", ".join(map(str, facts.seeds))),
-        ("Modalities asked for and absent", ", ".join(facts.dropped) or "none"),
+        (
+            "Modalities asked for and left out",
+            "; ".join(f"{d.modality.upper()} ({d.reason})" for d in facts.dropped) or "none",
+        ),
     )
     return Table("provenance", "Where the numbers come from", ("", "This run"), rows, "")
 

@@ -96,8 +96,8 @@ def _setting(verdict: Verdict, config: PipelineConfig) -> str:
     window = f"first {config.cohort.window_hours} h" if config.cohort.window_hours else "whole ICU stay"
     return (
         f"Window: {window}. Modalities: {', '.join(m.upper() for m in config.modality.modalities)}. Extraction: "
-        f"{config.cohort.profile}. Reported head: {verdict.head}. {config.evaluate.bootstrap_resamples:,} resamples of "
-        f"patients, seed {config.evaluate.seed}."
+        f"{config.cohort.profile}. MedPatch's reported output: {verdict.head}. "
+        f"{config.evaluate.bootstrap_resamples:,} resamples of patients, seed {config.evaluate.seed}."
     )
 
 

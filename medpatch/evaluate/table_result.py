@@ -168,13 +168,18 @@ def _main_caption(results: Sequence[ModelResult], *, level: float, best_single: 
         "percentile intervals over resampled patients; that of AUPRC is centred on the value, because resampling adds "
         "to the AUPRC itself."
     )
+    if any(r.model in HEAD_MODELS for r in results):
+        parts.append(
+            "MedPatch splits the tokens of every modality by how sure each alone makes it: the high-confidence head "
+            "reads only the sure ones, the low-confidence head only the others, and both are parts of its weighted sum."
+        )
     if len(results[0].by_run) > 1:
         parts.append(f"Mean of {len(results[0].by_run)} training seeds; seeds are resampled with the patients.")
     if any(r.oracle_auroc is not None for r in results):
         rival = style(best_single).label if best_single else "the best single modality"
         parts.append(
-            "Oracle: the best AUROC that is possible with the same inputs, computed from the process that made the "
-            f"data. Gap closed: (AUROC − AUROC of {rival}) / (oracle AUROC of all inputs − AUROC of {rival}); "
-            f"{rival} is the best single modality on validation."
+            "Oracle AUROC: that of the true probabilities given the same inputs, the best expected AUROC; a small test "
+            f"set can exceed it by chance. Gap closed: (AUROC − AUROC of {rival}) / (oracle AUROC of all inputs − "
+            f"AUROC of {rival}); {rival} is the best single modality on validation."
         )
     return " ".join(parts)

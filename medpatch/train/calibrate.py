@@ -1,39 +1,10 @@
 """Temperatures and thresholds, found after the weights and on other stays."""
 
-import hashlib
-
 import torch
 from torch import Tensor
 
-FEWEST_STAYS = 8
 COLDEST, HOTTEST = 0.05, 20.0
 BISECTIONS = 40
-
-
-def is_calibration_subject(subject_id: Tensor, *, share: float, seed: int) -> Tensor:
-    """Which val subjects are kept from model selection: (n,) bool, a function of the id alone.
-
-    Deviates: the published code calibrates on the stays that also choose epochs and heads.
-    """
-    digest = [hashlib.md5(f"calibration:{seed}:{s}".encode()).digest() for s in subject_id.tolist()]
-    place = torch.tensor([int.from_bytes(d[:6], "big") / 2**48 for d in digest], dtype=torch.float64)
-    return place < share
-
-
-def split_val(subject_id: Tensor, *, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of the val stays that choose epochs, and of those kept for calibration.
-
-    Where either would get fewer than eight stays, all choose and none calibrate.
-
-    Args:
-        subject_id: (n,) of the val stays.
-        share: of the subjects kept for calibration.
-        seed: of the split.
-    """
-    is_kept = is_calibration_subject(subject_id, share=share, seed=seed)
-    if min(int(is_kept.sum()), int((~is_kept).sum())) < FEWEST_STAYS:
-        return torch.arange(len(subject_id)), torch.arange(0)
-    return (~is_kept).nonzero().flatten(), is_kept.nonzero().flatten()
 
 
 def fit_temperature(logits: Tensor, label: Tensor) -> Tensor:

@@ -95,7 +95,12 @@ def fit(
     put_back(network, state.kept)
     set_training(network, is_training=False)
     if state.skipped and settings.select is Select.AUROC:
-        logger.warning("%s: %d labels have one class among the selection stays and no AUROC", name, state.skipped)
+        logger.warning(
+            "%s: %d %s one class among the selection stays and no AUROC",
+            name,
+            state.skipped,
+            "label has" if state.skipped == 1 else "labels have",
+        )
     return FitResult(state.best, tuple(state.history))
 
 

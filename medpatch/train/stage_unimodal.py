@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.data.held_out import split_val
 from medpatch.feature.batching import in_order, shuffled
 from medpatch.feature.encode import raw_inputs
 from medpatch.feature.opening import input_spec, open_index
@@ -20,7 +21,6 @@ from medpatch.model.build import build_unimodal
 from medpatch.model.checkpoint import save
 from medpatch.model.spec import InputSpec
 from medpatch.model.unimodal import Unimodal
-from medpatch.train.calibrate import split_val
 from medpatch.train.fit import fit
 from medpatch.train.freeze import freeze
 from medpatch.train.record import FitSettings, LogMetric, Progress, Select, Step
@@ -134,7 +134,8 @@ def fit_settings(config: PipelineConfig, part: str, epochs: int, select: Select)
 
 def val_parts(subject_id: Tensor, config: PipelineConfig) -> tuple[Tensor, Tensor]:
     """Indices of the val stays for selection and for calibration."""
-    return split_val(subject_id, share=config.train.calibration_share, seed=config.split.seed)
+    parts = split_val(subject_id.numpy(), config)
+    return torch.from_numpy(parts.selection), torch.from_numpy(parts.held_out)
 
 
 def too_little(label: Tensor) -> str:

@@ -51,6 +51,7 @@ def judge(suite: Suite, frame: pd.DataFrame | pl.DataFrame, *, artifact: str) ->
         rows=len(rows),
         seconds=time.perf_counter() - began,
         outcomes=outcomes,
+        unit=suite.unit,
     )
 
 

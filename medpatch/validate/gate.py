@@ -94,10 +94,15 @@ def gate_warehouse(
     return _settle(results)
 
 
-def gate_tensors(tensor_dir: Path, config: PipelineConfig) -> list[GateResult]:
+def gate_tensors(tensor_dir: Path, config: PipelineConfig, *, progress: Progress | None = None) -> list[GateResult]:
     """Results for the manifest of the shards, and for a sample of stays read back from them.
 
     The sample is read only if the manifest passes.
+
+    Args:
+        tensor_dir: folder of the shards.
+        config: decides window, modalities and limits.
+        progress: called with (suites judged, suites in all).
 
     Raises:
         ContractError: the manifest or a shard is absent or of another shape than contract/tensor.py.
@@ -107,8 +112,13 @@ def gate_tensors(tensor_dir: Path, config: PipelineConfig) -> list[GateResult]:
     frame = manifest_frame(manifest, tensor_dir, timestep_hours=config.cohort.timestep_hours)
     bound = parameter.tensor_parameters(config)
     listed = _settle([run_judgement(Judgement("stay_tensor", MANIFEST, frame, bound))])
+    if progress is not None:
+        progress(1, 2)
     sample = shard_frame(manifest, tensor_dir, read_channels())
-    return listed + _settle([run_judgement(Judgement("stay_shard", "shards", sample, {}))])
+    read_back = _settle([run_judgement(Judgement("stay_shard", "shards", sample, {}))])
+    if progress is not None:
+        progress(2, 2)
+    return listed + read_back
 
 
 def gate_predictions(prediction_file: Path, config: PipelineConfig) -> list[GateResult]:
@@ -137,7 +147,7 @@ def _settle(results: Iterable[GateResult]) -> list[GateResult]:
     judged = list(results)
     for result in judged:
         for outcome in result.failed("warning"):
-            logger.warning("%s: %s", result.artifact, sentence(outcome))
+            logger.warning("%s: %s", result.artifact, sentence(outcome, unit=result.unit))
     failed = [result for result in judged if not result.is_passed]
     if failed:
         raise GateError("\n".join(failure_text(result) for result in failed), judged)

@@ -48,6 +48,7 @@ class GateResult:
         remedy: where to look when it fails.
         rows: rows of the judged frame.
         seconds: time it took.
+        unit: what one row of the judged frame is, in the plural: "channels".
         outcomes: one per expectation, in the suite's order.
     """
 
@@ -58,6 +59,7 @@ class GateResult:
     rows: int
     seconds: float
     outcomes: tuple[Outcome, ...]
+    unit: str = "rows"
 
     def failed(self, severity: str) -> tuple[Outcome, ...]:
         """Outcomes of that severity which did not hold."""
@@ -77,17 +79,17 @@ class GateError(ContractError):
         self.results = tuple(results)
 
 
-def sentence(outcome: Outcome) -> str:
-    """One outcome as text for an error or a log: counts, one key, the reason; no values."""
+def sentence(outcome: Outcome, *, unit: str = "rows") -> str:
+    """One outcome as text for an error or a log: counts of `unit`, one key, the reason; no values."""
     where = ", ".join(outcome.columns) or "table"
     if outcome.problem:
         found = f"could not be judged: {outcome.problem}"
     elif outcome.bad_count is None:
         found = "does not hold"
     elif outcome.checked_count is None:
-        found = f"{outcome.bad_count} rows break it"
+        found = f"{outcome.bad_count} {unit} break it"
     else:
-        found = f"{outcome.bad_count} of {outcome.checked_count} rows break it"
+        found = f"{outcome.bad_count} of {outcome.checked_count} {unit} break it"
     first = f" (one is {outcome.first_bad})" if outcome.first_bad else ""
     return f"{outcome.name} [{where}]: {found}{first}. {outcome.why}"
 
@@ -95,7 +97,7 @@ def sentence(outcome: Outcome) -> str:
 def failure_text(result: GateResult) -> str:
     """All critical failures of one gate as text, ending in what to do."""
     failed = result.failed("critical")
-    lines = "".join(f"\n  - {sentence(outcome)}" for outcome in failed)
+    lines = "".join(f"\n  - {sentence(outcome, unit=result.unit)}" for outcome in failed)
     return (
         f"{result.artifact}: {len(failed)} of {len(result.outcomes)} expectations of "
         f"expectations/{result.suite}.json failed:{lines}\n  What to do: {result.remedy}"

@@ -11,7 +11,7 @@ from medpatch.config.path import EXPECTATION_DIR
 
 PARAMETER = "$PARAMETER"
 SEVERITIES = ("critical", "warning")
-FIELDS = {"name", "judges", "remedy", "key", "expectations"}
+FIELDS = {"name", "judges", "unit", "remedy", "key", "expectations"}
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 
 
@@ -22,6 +22,7 @@ class Suite:
     Attributes:
         name: file stem, for example "stay_index".
         judges: which rows it is meant for, in words.
+        unit: what one row of the judged frame is, in the plural: "channels".
         remedy: where to look when it fails.
         key: columns that name a row; the first bad row's key may appear in an error.
         expectations: Great Expectations configurations (type, kwargs, severity, meta).
@@ -29,6 +30,7 @@ class Suite:
 
     name: str
     judges: str
+    unit: str
     remedy: str
     key: tuple[str, ...]
     expectations: tuple[Mapping[str, Any], ...]
@@ -64,6 +66,7 @@ def load_suite(name: str, parameters: Mapping[str, Any], *, folder: Path = EXPEC
     return Suite(
         name=name,
         judges=raw["judges"],
+        unit=raw["unit"],
         remedy=raw["remedy"],
         key=tuple(raw["key"]),
         expectations=tuple(_bound(expectation, parameters) for expectation in raw["expectations"]),

@@ -1,5 +1,6 @@
 """Made-up predictions of a made-up cohort: scores that carry some of the label, models that miss stays."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,9 @@ def made_up_rows(
 
 
 def write_rows(rows: dict[str, np.ndarray], folder: Path) -> Path:
-    """predictions.parquet in the folder."""
+    """predictions.parquet and head.json in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "head.json").write_text(json.dumps({"head": "late", "chosen_by": "configuration"}))
     path = folder / "predictions.parquet"
     pq.write_table(pa.table({n: pa.array(c) for n, c in rows.items()}).cast(PREDICTION_SCHEMA), path)
     return path

@@ -18,6 +18,7 @@ from medpatch.config.name import Modality, Rival, Split, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import CacheType, EvaluateConfig, Head, TrainConfig
 from medpatch.data.dataset import ShardDataset
+from medpatch.data.held_out import split_val
 from medpatch.data.loader import make_loader
 from medpatch.data.spec import tensor_spec
 from medpatch.evaluate.forward import SplitLogits
@@ -180,14 +181,26 @@ def val_logits(**skill: float) -> SplitLogits:
     return SplitLogits(np.arange(300), np.arange(300), label, logit, dict.fromkeys(logit, np.ones(300, bool)))
 
 
+def choosing(head: Head) -> PipelineConfig:
+    return CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"head": head})})
+
+
 def test_validation_chooses_the_best_head_only_when_asked() -> None:
     val = val_logits(late=0.5, high=3.0, low=1.0)
-    assert choose_head(Head.VALIDATION, val) is Head.HIGH
-    assert choose_head(Head.LATE, val) is Head.LATE
+    assert choose_head(choosing(Head.VALIDATION), val) is Head.HIGH
+    assert choose_head(choosing(Head.LATE), val) is Head.LATE
+
+
+def test_stays_kept_for_calibration_do_not_choose_the_head() -> None:
+    val, config = val_logits(late=0.5, high=3.0, low=1.0), choosing(Head.VALIDATION)
+    held_out = split_val(val.subject_id, config).held_out
+    val.logit["medpatch_low"][held_out] = 50.0 * val.label[held_out]
+    val.logit["medpatch_high"][held_out] *= -1
+    assert choose_head(config, val) is Head.HIGH
 
 
 def test_head_cannot_be_chosen_on_one_class_so_late_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     val = val_logits(late=0.5, high=3.0, low=1.0)
     val.label[:] = 0
-    assert choose_head(Head.VALIDATION, val) is Head.LATE
+    assert choose_head(choosing(Head.VALIDATION), val) is Head.LATE
     assert "late head is reported" in caplog.text

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from flows.gate import publish_gate
+from flows.progress import Advance
 from medpatch.contract.artifact import is_current
 from medpatch.validate.gate import GateError, GateResult, run_gate
 
@@ -25,7 +26,7 @@ PARAMETERS = {"test_share_low": 0.0, "test_share_high": 1.0, "val_share_low": 0.
 
 def test_failed_gate_raises_and_keeps_every_outcome(tmp_path: Path) -> None:
     with pytest.raises(GateError, match="subject_split"):
-        publish_gate(tmp_path / "gate", judge=lambda: _judge("tset"), inputs="a", key="gate")
+        publish_gate(tmp_path / "gate", judge=lambda _: _judge("tset"), inputs="a", key="gate")
     assert not (tmp_path / "gate").exists()
     assert json.loads((tmp_path / "gate_failed" / "gate.json").read_text())
     assert "tset" not in (tmp_path / "gate_failed" / "gate.html").read_text()
@@ -34,7 +35,8 @@ def test_failed_gate_raises_and_keeps_every_outcome(tmp_path: Path) -> None:
 def test_passed_gate_is_not_judged_twice(tmp_path: Path) -> None:
     calls: list[int] = []
 
-    def judge() -> list[GateResult]:
+    def judge(advance: Advance) -> list[GateResult]:
+        advance(1, 1)
         calls.append(1)
         return _judge("test")
 

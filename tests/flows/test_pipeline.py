@@ -10,6 +10,7 @@ import pytest
 from flows.pipeline import full_pipeline
 from flows.refresh import data_refresh, read_fingerprint
 from flows.start import start
+from flows.train import train
 from medpatch.config.preset import PresetName
 from medpatch.contract.lock import LOCK_DIR
 from medpatch.evaluate.report import read_metrics
@@ -60,12 +61,49 @@ def test_second_run_writes_nothing(finished: tuple[Path, Path], tree: Path) -> N
     assert _written(work_dir) == before
 
 
-def _children(work_dir: Path) -> list[str]:
+def _client(work_dir: Path):
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{work_dir / 'mlflow.db'}")
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    return [r.data.tags["model"] for r in client.search_runs(experiments) if "mlflow.parentRunId" in r.data.tags]
+    return MlflowClient(tracking_uri=f"sqlite:///{work_dir / 'mlflow.db'}")
+
+
+def _tracked(work_dir: Path) -> list:
+    client = _client(work_dir)
+    return list(client.search_runs([e.experiment_id for e in client.search_experiments()]))
+
+
+def _children(work_dir: Path) -> list[str]:
+    return [r.data.tags["model"] for r in _tracked(work_dir) if "mlflow.parentRunId" in r.data.tags]
+
+
+def test_mlflow_shows_the_finished_parent_its_pictures_and_one_child_per_model(finished: tuple[Path, Path]) -> None:
+    work_dir, report = finished
+    client, runs = _client(work_dir), _tracked(work_dir)
+    (parent,) = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["test/auroc"] == read_metrics(report)["medpatch"]["test/auroc"]
+    pictures = [f.path for f in client.list_artifacts(parent.info.run_id, "report/figure") if f.path.endswith(".png")]
+    assert len(pictures) >= 4
+    children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert {"medpatch", "early", "late", "unimodal_ehr", "confidence_ehr"} <= {r.data.tags["model"] for r in children}
+    assert {r.info.status for r in children} == {"FINISHED"}
+
+
+def test_training_again_with_nothing_changed_opens_no_mlflow_run(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, _ = finished
+    before = len(_tracked(work_dir))
+    train(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
+    assert len(_tracked(work_dir)) == before
+
+
+def test_training_alone_is_remembered_without_a_report(finished: tuple[Path, Path], tree: Path) -> None:
+    work_dir, _ = finished
+    overrides = {**QUICK, "evaluate.bootstrap_resamples": 21}  # another run of the same models
+    opened: list[int] = []
+    for _ in range(2):
+        train(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, overrides=overrides)
+        opened.append(len(_tracked(work_dir)))
+    assert opened[1] == opened[0]
 
 
 def test_a_changed_fusion_option_trains_fusion_alone(finished: tuple[Path, Path], tree: Path) -> None:

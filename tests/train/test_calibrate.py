@@ -1,9 +1,9 @@
-"""Temperatures and thresholds, and who is kept for them."""
+"""Temperatures and thresholds."""
 
 import pytest
 import torch
 
-from medpatch.train.calibrate import fit_temperature, fit_threshold, is_calibration_subject, split_val
+from medpatch.train.calibrate import fit_temperature, fit_threshold
 
 
 def test_temperature_recovers_how_far_logits_were_stretched():
@@ -40,22 +40,3 @@ def test_threshold_is_reached_by_the_share_of_tokens():
 
 def test_threshold_of_a_tiny_share_is_the_largest_score():
     assert fit_threshold(torch.tensor([[0.5], [0.9], [0.7]]), 0.01).tolist() == pytest.approx([0.9])
-
-
-def test_calibration_subjects_depend_on_the_id_alone_and_make_up_the_share():
-    ids = torch.arange(10_000)
-    kept = is_calibration_subject(ids, share=0.3, seed=0)
-    assert kept.float().mean().item() == pytest.approx(0.3, abs=0.02)
-    assert torch.equal(kept[500:600], is_calibration_subject(ids[500:600], share=0.3, seed=0))
-    assert not torch.equal(kept, is_calibration_subject(ids, share=0.3, seed=1))
-
-
-def test_val_stays_choose_or_calibrate_but_not_both():
-    selection, held_out = split_val(torch.arange(200), share=0.5, seed=0)
-    assert sorted([*selection.tolist(), *held_out.tolist()]) == list(range(200))
-
-
-def test_few_val_stays_all_choose():
-    selection, held_out = split_val(torch.arange(12), share=0.5, seed=0)
-    assert len(selection) == 12
-    assert len(held_out) == 0

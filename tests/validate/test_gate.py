@@ -44,7 +44,7 @@ def test_a_failure_says_what_where_how_many_why_and_what_to_do(write_warehouse: 
         gate_warehouse(folder, MORTALITY)
     message = str(caught.value)
     assert "stay.parquet: 1 of 16 expectations of expectations/stay.json failed" in message
-    assert "patient_is_old_enough [age_years]: 2 of 40 rows break it (one is stay_id 300)" in message
+    assert "patient_is_old_enough [age_years]: 2 of 40 stays break it (one is stay_id 300)" in message
     assert "Children have other normal ranges" in message
     assert "What to do: look at sql/3_cohort/stay.sql" in message
 
@@ -72,7 +72,7 @@ def test_a_warning_is_logged_and_the_run_goes_on(write_warehouse: Writer, caplog
     folder = write_warehouse(put("stay", gender="X"))
     with caplog.at_level(logging.WARNING):
         results = gate_warehouse(folder, MORTALITY)
-    assert "stay.parquet: gender_is_known [gender]: 1 of 40 rows break it" in caplog.text
+    assert "stay.parquet: gender_is_known [gender]: 1 of 40 stays break it" in caplog.text
     assert "300" not in caplog.text
     assert [o.name for o in results[0].failed("warning")] == ["gender_is_known"]
     assert results[0].is_passed
@@ -135,7 +135,7 @@ def test_no_progress_bar_of_the_library_is_drawn(write_warehouse: Writer, capfd:
 
 def test_tensors_pass_only_with_their_shards_on_disk(tmp_path: Path) -> None:
     manifest().write_parquet(tmp_path / "manifest.parquet")
-    with pytest.raises(GateError, match="shard_is_on_disk .is_shard_present.: 40 of 40 rows"):
+    with pytest.raises(GateError, match="shard_is_on_disk .is_shard_present.: 40 of 40 stays"):
         gate_tensors(tmp_path, MORTALITY)
 
 
@@ -184,7 +184,7 @@ def test_a_subject_in_two_splits_is_found_across_its_stays(write_warehouse: Writ
 
 
 def test_a_duplicated_event_is_counted_with_its_channel(write_warehouse: Writer) -> None:
-    with pytest.raises(GateError, match="one_value_per_time .rows_duplicate.: 1 rows break it"):
+    with pytest.raises(GateError, match="one_value_per_time .rows_duplicate.: 1 channels break it"):
         gate_warehouse(write_warehouse(again("ehr_event", 639), put("stay_index", 37, ehr_event_count=18)), MORTALITY)
 
 
