@@ -38,10 +38,13 @@ def without_prefect_and_mlflow(raw_dir: Path, work_dir: Path) -> None:
         silence(module)
     log.live_metrics = no_metrics
     evidence.system_metrics = nobody
-    from flows import tracking
+    import flows.evidence
+    import flows.tracking
+
+    flows.evidence.track_data = flows.evidence.track_gates = nothing
+    flows.tracking.note_mlflow_run = nothing
     from flows.pipeline import full_pipeline
 
-    tracking.note_mlflow_run = nothing
     full_pipeline.fn(PRESET, raw_dir=raw_dir, work_dir=work_dir)
 
 

@@ -21,6 +21,7 @@ from medpatch.config.part import (
 from medpatch.config.path import PathConfig
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.runner import RunnerConfig
+from medpatch.contract.artifact import folder_content
 from medpatch.extract.source import RawSource, find_raw, missing_modalities, raw_fingerprint
 from medpatch.extract.split_list import read_split_list
 
@@ -64,7 +65,9 @@ class RunContext:
     @property
     def data_dir(self) -> Path:
         """Folder of the warehouse and the tensors."""
-        return self.paths.work_dir / f"data-{self.config.data_digest(self.raw_fingerprint)}"
+        tokenizer = Path(self.config.modality.note_tokenizer)
+        content = folder_content(tokenizer) if tokenizer.is_dir() else ""
+        return self.paths.work_dir / f"data-{self.config.data_digest(self.raw_fingerprint + content)}"
 
     @property
     def warehouse_dir(self) -> Path:
@@ -178,6 +181,8 @@ def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunC
             f"modality.text_arms: {TextArm.WITH_DISCHARGE_NOTE} asks for discharge notes, and no discharge table is "
             f"under {paths.raw_dir}; add MIMIC-IV-Note or leave the arm out"
         )
+    found = (source.ehr_dir, source.cxr_dir, source.note_dir)
+    logger.info("raw data: release %s in %s", source.release, ", ".join(str(f) for f in found if f is not None))
     if dropped:
         logger.warning(
             "%s not found under %s: the run goes on with %s",

@@ -29,9 +29,9 @@ def prepare(paths: PathConfig, *, api: str, environment: dict[str, str]) -> None
             run_checked(line, environment=environment, folder=REPOSITORY_DIR)
         _create_queue(client, GPU)
         _create_limit(client, GPU, slots=1)
-        run_checked(
-            [*command("prefect"), "deploy", "--all", "--no-prompt"], environment=environment, folder=REPOSITORY_DIR
-        )
+        # prefect.yaml takes the folder of the flows from PWD, which a launcher may have left at its own folder
+        here = environment | {"PWD": str(REPOSITORY_DIR)}
+        run_checked([*command("prefect"), "deploy", "--all", "--no-prompt"], environment=here, folder=REPOSITORY_DIR)
         close_abandoned(paths, client)
 
 

@@ -20,11 +20,12 @@ from flows.registry import register
 from flows.show import show_links, show_result
 from flows.start import start
 from flows.step import step
-from flows.tracking import finished_run, remember, run_inputs, tracked
+from flows.tracking import TRAIN_RECORD, finished_run, remember, run_inputs, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import PREDICTION_CODE, REPORT_CODE
 from medpatch.config.name import Modality, Split
+from medpatch.contract.artifact import folder_content, written_folders
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
@@ -122,8 +123,12 @@ def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
 
 def report_inputs(run: RunContext, predictions: str) -> str:
     """Digest of what the report is made from."""
-    oracle = sorted(p.stat().st_size for p in run.oracle_dir.iterdir()) if run.oracle_dir else None
-    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle)
+    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, oracle_digest(run))
+
+
+def oracle_digest(run: RunContext) -> str | None:
+    """Content of the best possible probabilities beside a made-up tree; None without them."""
+    return None if run.oracle_dir is None else folder_content(run.oracle_dir)
 
 
 def test_ledger(run: RunContext) -> Path:
@@ -176,7 +181,8 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    inputs = run_inputs(run, tensors)
+    models = run_inputs(run, tensors)
+    inputs = digest_of(models, oracle_digest(run))
     finished = finished_run(run, inputs)
     if finished is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
@@ -191,7 +197,9 @@ def model_steps(run: RunContext, tensors: str) -> Path:
             evaluate_steps(run, trained, parent, predictions=predictions)
             register(run, run.fusion_dir(), parent)
             show_links(run, parent)
-        remember(run, parent, inputs=inputs, shared=trained.folders)
+        weights = (run.checkpoint_dir, *trained.folders)
+        remember(run, parent, inputs=models, folders=weights, record_name=TRAIN_RECORD)
+        remember(run, parent, inputs=inputs, folders=(*written_folders(run.run_dir), *trained.folders))
     from medpatch.evaluate.report import read_markdown, read_metrics
 
     show_result(run, markdown=read_markdown(run.report_dir), metrics=read_metrics(run.report_dir))

@@ -1,6 +1,7 @@
 """The scheduled data refresh: look at the raw files, redo only what depends on a change."""
 
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,20 +14,38 @@ from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.start import start
 from flows.step import step
+from medpatch.align.cxr import image_fingerprint
+from medpatch.config.base import digest_of
 from medpatch.config.preset import PresetName
+from medpatch.contract.artifact import is_whole
+
+logger = logging.getLogger(__name__)
 
 HISTORY = "refresh_history.jsonl"
 
 
 @step("read-history")
 def last_fingerprint(work_dir: Path, preset: str) -> str | None:
-    """Raw fingerprint of the last finished refresh of this preset, or None."""
+    """Fingerprint of what the last finished refresh of this preset read, or None."""
     history = work_dir / HISTORY
     if not history.is_file():
         return None
-    records = [json.loads(line) for line in history.read_text().splitlines() if line.strip()]
-    matching = [record["raw_fingerprint"] for record in records if record["preset"] == preset]
+    matching = []
+    for number, line in enumerate(history.read_text().splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            if record["preset"] == preset:
+                matching.append(record["fingerprint"])
+        except (ValueError, KeyError):
+            logger.warning("%s, line %d is no record of a refresh and is passed over", history, number)
     return matching[-1] if matching else None
+
+
+def read_fingerprint(run: RunContext) -> str | None:
+    """Digest of the raw tables, the chosen images and the settings of a run; None before the first extraction."""
+    if not is_whole(run.warehouse_dir):
+        return None
+    return digest_of(run.raw_fingerprint, image_fingerprint(run.warehouse_dir, run.source.cxr_dir), run.run_dir.name)
 
 
 @step("append-history")
@@ -35,7 +54,7 @@ def append_history(run: RunContext, report_dir: Path) -> None:
     record = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "preset": run.preset,
-        "raw_fingerprint": run.raw_fingerprint,
+        "fingerprint": read_fingerprint(run),
         "report": str(report_dir),
     }
     with (run.paths.work_dir / HISTORY).open("a") as history:
@@ -50,11 +69,12 @@ def data_refresh(
     overrides: Overrides = None,
     runner: RunnerSettings = None,
 ) -> State:
-    """Run the pipeline if a raw file changed since the last refresh of this preset, else say so and end."""
+    """Run the pipeline if a raw file, an image or a setting changed since the last refresh of this preset."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)
-    if last_fingerprint(run.paths.work_dir, preset) == run.raw_fingerprint:
+    last, now = last_fingerprint(run.paths.work_dir, preset), read_fingerprint(run)
+    if last is not None and last == now:
         return Completed(message="raw files unchanged since the last refresh: nothing to do")
-    get_run_logger().info("raw files are new or changed: fingerprint %s", run.raw_fingerprint)
+    get_run_logger().info("raw files or settings are new or changed: fingerprint %s", run.raw_fingerprint)
     report_dir = pipeline_steps(run)
     append_history(run, report_dir)
     return Completed(message=f"refreshed: report in {report_dir}")

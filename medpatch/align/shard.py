@@ -24,8 +24,6 @@ from medpatch.contract.tensor import SCALER, TOKENIZER_DIR
 
 logger = logging.getLogger(__name__)
 
-IDS_IN_WARNING = 20
-
 
 def write_shards(
     warehouse_dir: Path,
@@ -122,13 +120,11 @@ def _counter(progress: Callable[[int, int], None] | None, *, total: int) -> Call
 def _log(report: AlignReport, config: PipelineConfig) -> None:
     logger.info("aligned stays: %s", dict(report.stay_count))
     if report.unreadable_image_count:
-        shown = report.unreadable_dicom_ids[:IDS_IN_WARNING]
         logger.warning(
-            "%d of %d images are absent or not readable, their stays go on without cxr: %s%s",
+            "%d of %d images are absent or not readable under files/ of MIMIC-CXR-JPG, their stays go on without cxr; "
+            "their ids are in align_report.json: download them again",
             report.unreadable_image_count,
             report.image_count,
-            ", ".join(shown),
-            " and others" if report.unreadable_image_count > len(shown) else "",
         )
     for modality in config.modality.modalities:
         if not report.presence_count[str(Split.TRAIN)][str(modality)]:

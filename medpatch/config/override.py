@@ -1,6 +1,7 @@
 """Single fields changed by dotted name, checked like everything else."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ def apply_overrides(config: PipelineConfig, overrides: Mapping[str, Any]) -> Pip
         for key in path:
             branch = branch.get(key) if isinstance(branch, dict) else None
         if not isinstance(branch, dict) or leaf not in branch:
-            raise ConfigError(f"override {name!r} names no field; the fields are {', '.join(sorted(config.flatten()))}")
+            raise ConfigError(f"{name!r} names no field; {_alike(name, sorted(config.flatten()))}")
         branch[leaf] = _as_list(value) if isinstance(branch[leaf], tuple) else value
     return checked(tree)
 
@@ -37,6 +38,16 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     if wrong:
         raise ConfigError(f"override {wrong[0]!r} has no '='; write section.field=value, e.g. train.seed=3")
     return {name.strip(): _plain(value.strip()) for name, value in (pair.split("=", 1) for pair in pairs)}
+
+
+def _alike(name: str, fields: list[str]) -> str:
+    """The fields that may have been meant, else those of the same section, else all."""
+    close = get_close_matches(name, fields, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    section = name.rpartition(".")[0]
+    of_section = [field for field in fields if field.rpartition(".")[0] == section]
+    return f"the fields are {', '.join(of_section or fields)}"
 
 
 def checked(tree: Mapping[str, Any]) -> PipelineConfig:

@@ -8,6 +8,14 @@ from medpatch.config.base import Frozen
 from medpatch.config.name import Rival
 
 
+class Device(StrEnum):
+    """Where networks run."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 class Head(StrEnum):
     """Which output of the network is the reported prediction."""
 
@@ -62,7 +70,11 @@ class RateConfig(Frozen):
 class TrainConfig(Frozen):
     """How the weights are found, for all stages."""
 
-    seed: int = Field(1002, ge=0, description="the one seed of initialisation, shuffling and dropout")
+    seed: int = Field(
+        1002,
+        ge=0,
+        description="the one seed of initialisation, shuffling and dropout; the default is the published one",
+    )
     batch_size: int = Field(16, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     rate: RateConfig = RateConfig()
@@ -93,7 +105,7 @@ class TrainConfig(Frozen):
         64, gt=0, description="tokens per stay and modality that a rival reads; more are averaged"
     )
     precision: Precision = Precision.FLOAT32
-    device: str = Field("auto", description="auto, cpu or cuda")
+    device: Device = Field(Device.AUTO, description="where networks run; auto takes a GPU that is there")
     processes: int = Field(1, gt=0, description="training processes on this machine, one per GPU or, on a CPU, core")
     state_seconds: float = Field(300.0, ge=0, description="how often a long epoch is saved for resuming, seconds")
 

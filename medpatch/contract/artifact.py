@@ -62,7 +62,7 @@ def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Ite
         if not files:
             raise ContractError(f"{target}: nothing was written; the step that makes it produced no file")
         size = {str(p.relative_to(aside)): p.stat().st_size for p in files}
-        content = digest_of({str(p.relative_to(aside)): _content(p) for p in files})
+        content = folder_content(aside)
         description = {"inputs": inputs, "code": code_digest(packages), "files": size, "content": content}
         (aside / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
@@ -118,6 +118,12 @@ def replace_text(file: Path, text: str) -> None:
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     aside.write_text(text)
     aside.replace(file)
+
+
+def folder_content(folder: Path) -> str:
+    """Digest of the names and bytes of every file below a folder."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return digest_of({str(p.relative_to(folder)): _content(p) for p in files})
 
 
 def _content(file: Path) -> str:

@@ -186,3 +186,19 @@ def test_arms_can_be_combined_and_taken_back() -> None:
     none = apply_overrides(both, parse_overrides(["modality.text_arms=none"]))
     assert both.modality.text_arms == (TextArm.RADIOLOGY_WITHOUT_CXR_REPORTS, TextArm.REPORTS_KNOWN_BY_WINDOW_END)
     assert none == preset("phenotyping")
+
+
+def test_misspelt_override_is_answered_with_the_field_that_was_meant() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean train\.seed"):
+        apply_overrides(preset("tiny_phenotyping"), {"train.sed": 3})
+
+
+def test_unknown_override_of_a_section_lists_that_section_alone() -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.head") as caught:
+        apply_overrides(preset("tiny_phenotyping"), {"evaluate.zzzzzz": 3})
+    assert "train.seed" not in str(caught.value)
+
+
+def test_unknown_device_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match="train.device"):
+        apply_overrides(preset("tiny_phenotyping"), {"train.device": "gpu0"})

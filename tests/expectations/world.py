@@ -75,6 +75,7 @@ def warehouse() -> Tables:
             "rule": ["staged", "cohort", "not: time missing", "staged", "joined"],
             "rows_in": [100, 80, 60, 90, 90],
             "rows_kept": [80, 60, 60, 90, 80],
+            "rows_published": [100, None, None, None, None],
         },
         "ehr_event": _events(stay_id),
         "subject_split": {"subject_id": subject_id, "split": [split_of(s) for s in subject_id]},

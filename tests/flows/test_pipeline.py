@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from flows.pipeline import full_pipeline
-from flows.refresh import data_refresh
+from flows.refresh import data_refresh, read_fingerprint
 from flows.start import start
 from flows.train import train
 from medpatch.config.preset import PresetName
@@ -157,7 +157,7 @@ def test_other_training_seed_reuses_the_tensors(finished: tuple[Path, Path], tre
 def test_refresh_of_unchanged_files_says_so(finished: tuple[Path, Path], tree: Path) -> None:
     work_dir, _ = finished
     run = start(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir)
-    record = {"preset": "tiny_in_hospital_mortality", "raw_fingerprint": run.raw_fingerprint, "report": ""}
+    record = {"preset": "tiny_in_hospital_mortality", "fingerprint": read_fingerprint(run), "report": ""}
     (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
     state = data_refresh(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, return_state=True)
     assert state.is_completed()
