@@ -20,11 +20,12 @@ from flows.registry import register
 from flows.show import show_links, show_result
 from flows.start import start
 from flows.step import step
-from flows.tracking import finished_run, remember, run_inputs, tracked
+from flows.tracking import TRAIN_RECORD, finished_run, remember, run_inputs, tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import PREDICTION_CODE, REPORT_CODE
 from medpatch.config.name import Modality, Split
+from medpatch.contract.artifact import written_folders
 from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
@@ -175,7 +176,8 @@ def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, pre
 
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    inputs = run_inputs(run, tensors)
+    models = run_inputs(run, tensors)
+    inputs = digest_of(models, run.oracle_digest)
     finished = finished_run(run, inputs)
     if finished is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
@@ -190,7 +192,9 @@ def model_steps(run: RunContext, tensors: str) -> Path:
             evaluate_steps(run, trained, parent, predictions=predictions)
             register(run, run.fusion_dir(), parent)
             show_links(run, parent)
-        remember(run, parent, inputs=inputs, shared=trained.folders)
+        weights = (run.checkpoint_dir, *trained.folders)
+        remember(run, parent, inputs=models, folders=weights, record_name=TRAIN_RECORD)
+        remember(run, parent, inputs=inputs, folders=(*written_folders(run.run_dir), *trained.folders))
     from medpatch.evaluate.report import read_markdown, read_metrics
 
     show_result(run, markdown=read_markdown(run.report_dir), metrics=read_metrics(run.report_dir))

@@ -11,14 +11,14 @@ from flows.journal import note_mlflow_run
 from medpatch.config.base import digest_of
 from medpatch.config.code import MODEL_CODE
 from medpatch.config.path import code_digest
-from medpatch.contract.artifact import fingerprint, is_whole, replace_text, written_folders
+from medpatch.contract.artifact import fingerprint, is_whole, replace_text
 from medpatch.contract.refresh import is_refreshing
 from medpatch.track.evidence import system_metrics
 from medpatch.track.find import has_run
 from medpatch.track.run import TrackedRun, open_tracking, parent_run
 
 RECORD, TRAIN_RECORD = "mlflow_run.json", "mlflow_train.json"
-"""What a whole run, and one that ended with training, left in its folder."""
+"""Files in the run's folder: what the whole run left, and what its training did."""
 
 
 @contextmanager
@@ -40,14 +40,12 @@ def tracked(run: RunContext) -> Iterator[TrackedRun]:
 
 
 def run_inputs(run: RunContext, tensors: str) -> str:
-    """Digest of what training and evaluation are made from."""
-    return digest_of(
-        run.run_dir.name, run.encoder_digest, tensors, run.made_up, run.oracle_digest, code_digest(MODEL_CODE)
-    )
+    """Digest of what training, and evaluation but for the oracle, are made from."""
+    return digest_of(run.run_dir.name, run.encoder_digest, tensors, run.made_up, code_digest(MODEL_CODE))
 
 
 def remember(
-    run: RunContext, parent: TrackedRun, *, inputs: str, shared: Iterable[Path] = (), record_name: str = RECORD
+    run: RunContext, parent: TrackedRun, *, inputs: str, folders: Iterable[Path], record_name: str = RECORD
 ) -> None:
     """Note what the finished run was made from, what it left, and which MLflow run shows it.
 
@@ -55,17 +53,16 @@ def remember(
         run: the run.
         parent: its MLflow run.
         inputs: digest of what it was made from.
-        shared: folders of weights that it shares with other runs; caches are not among them, they may go.
+        folders: what it left, and the weights that it shares with other runs; no caches, they may go.
         record_name: file for the note.
     """
-    left = (*written_folders(run.run_dir), *shared)
-    folders = {str(folder.relative_to(run.paths.work_dir)): fingerprint(folder) for folder in left}
+    left = {str(folder.relative_to(run.paths.work_dir)): fingerprint(folder) for folder in folders}
     record = {
         "tracking_uri": run.paths.tracking_uri,
         "run_id": parent.run_id,
         "experiment_id": parent.experiment_id,
         "inputs": inputs,
-        "folders": folders,
+        "folders": left,
     }
     replace_text(run.run_dir / record_name, json.dumps(record, indent=1))
 

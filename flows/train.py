@@ -167,14 +167,15 @@ def train(
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
     tensors = align_steps(run, extract_steps(run))
     inputs = run_inputs(run, tensors)
-    finished = finished_run(run, inputs) or finished_run(run, inputs, record_name=TRAIN_RECORD)
+    finished = finished_run(run, inputs, record_name=TRAIN_RECORD)
     if finished is not None:
         get_run_logger().info("nothing changed: the models and MLflow run %s are current", finished.run_id)
         note_use(run)
         return
     with tracked(run) as parent, gpu_slot(run.config):
         trained = train_steps(run, tensors, parent)
-    remember(run, parent, inputs=inputs, shared=trained.folders, record_name=TRAIN_RECORD)
+    weights = (run.checkpoint_dir, *trained.folders)
+    remember(run, parent, inputs=inputs, folders=weights, record_name=TRAIN_RECORD)
 
 
 def earlier_dirs(run: RunContext, kept: Iterable[Modality]) -> "StageDirs":

@@ -39,7 +39,6 @@ class Stage(StrEnum):
 
     UNIMODAL = "unimodal"
     CONFIDENCE = "confidence"
-    CALIBRATION = "calibration"
     FUSION = "fusion"
 
 

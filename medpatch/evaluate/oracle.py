@@ -14,10 +14,6 @@ from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.prediction import SplitPrediction
 
 
-class OracleWarning(UserWarning):
-    """The oracle does not cover the stays that were judged, so that its columns are left out."""
-
-
 def oracle_auroc(
     oracle_dir: Path, prediction: SplitPrediction, *, task: Task, sets: tuple[str, ...]
 ) -> tuple[Mapping[str, float], tuple[str, ...]]:

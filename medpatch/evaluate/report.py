@@ -12,7 +12,7 @@ from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.figure_history import History
 from medpatch.evaluate.name import TASK_WORDS
 from medpatch.evaluate.report_folder import METRICS, RESULT, EvaluateReport, Material, Progress, evaluate_runs
-from medpatch.evaluate.terminal import ResultTable, from_json, to_plain
+from medpatch.evaluate.terminal import ResultTable, from_json
 
 
 def evaluate_run(
@@ -66,11 +66,6 @@ def evaluate_run(
         ),
         progress=progress,
     )
-
-
-def result_table(report: EvaluateReport, *, width: int = 120) -> str:
-    """The result table as plain text of that width, characters."""
-    return to_plain(report.table, width=width)
 
 
 def read_table(report_dir: Path) -> ResultTable:

@@ -1,6 +1,5 @@
 """The result table on a screen: one line per model where it fits, two in 80 characters."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -121,13 +120,6 @@ def from_json(value: Mapping[str, Any]) -> ResultTable:
         for line in value["lines"]
     )
     return ResultTable(**{**value, "columns": tuple(value["columns"]), "lines": lines})
-
-
-def to_plain(table: ResultTable, *, width: int = 120) -> str:
-    """The same as plain text of that width, characters."""
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(table)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
 def _range(value: tuple[str, str, str] | None, *, is_wide: bool) -> str:

@@ -1,7 +1,5 @@
 """What each stage makes small."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
@@ -17,28 +15,9 @@ def label_loss(logits: Tensor, label: Tensor) -> Tensor:
     return bce(logits, label)
 
 
-def token_loss(logits: Tensor, label: Tensor, token_mask: Tensor) -> Tensor:
-    """Mean binary cross-entropy when each real token must tell the label of its stay.
-
-    Args:
-        logits: (B, N, K).
-        label: (B, K).
-        token_mask: (B, N) bool.
-
-    Source: MedPatch, stage 2. Deviates: padding is left out.
-    """
-    return bce(logits[token_mask], label.unsqueeze(1).expand_as(logits)[token_mask])
-
-
 def head_losses(output: FusionOutput, label: Tensor) -> Tensor:
     """(3,) label losses of the high, the low and the late head; all three are the late one's without joint module."""
     return torch.stack([label_loss(head, label) for head in (output.high, output.low, output.late)])
-
-
-def weighted_loss(heads: Sequence[Tensor], label: Tensor, weight: Sequence[float] | Tensor) -> Tensor:
-    """Weighted sum of the label losses of several heads, each (B, K)."""
-    losses = torch.stack([label_loss(head, label) for head in heads])
-    return (losses * torch.as_tensor(weight, dtype=losses.dtype, device=losses.device)).sum()
 
 
 class HeadLoss(nn.Module):

@@ -1,6 +1,7 @@
 """The report folder: whole or absent, self-contained, marked where data is made up, readable by machines."""
 
 import csv
+import io
 import json
 import re
 import struct
@@ -23,7 +24,6 @@ from medpatch.evaluate.report import (
     read_markdown,
     read_metrics,
     read_table,
-    result_table,
 )
 
 from .conftest import STATEMENT
@@ -33,6 +33,13 @@ FIGURES = {
     "leaderboard", "roc", "pr", "reliability", "labels", "combinations", "subgroups", "drop", "net_benefit",
     "confidence", "cohort_flow", "training",
 }  # fmt: skip
+
+
+def result_table(report: EvaluateReport, *, width: int = 120) -> str:
+    """The result table as a screen of that width shows it."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(report.table)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
 def test_folder_is_whole_and_current(report: EvaluateReport) -> None:

@@ -1,6 +1,5 @@
 """Losses against numbers of the published code and by hand."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medpatch.config.train import LossWeighting
 from medpatch.contract.batch import FusionOutput
-from medpatch.train.loss import HeadLoss, label_loss, token_loss, weighted_loss
+from medpatch.train.loss import HeadLoss, label_loss
 
 
 def _golden(shared_dir: Path, name: str) -> dict[str, torch.Tensor]:
@@ -20,27 +19,14 @@ def _golden(shared_dir: Path, name: str) -> dict[str, torch.Tensor]:
     return load_file(path)
 
 
-def test_weighted_loss_matches_the_reference(shared_dir):
+def test_published_loss_matches_the_reference(shared_dir):
     t = _golden(shared_dir, "loss")
     heads = (t["high"], t["low"], t["late"])
     losses = torch.stack([label_loss(head, t["y"]) for head in heads])
     torch.testing.assert_close(losses, t["losses"])
-    torch.testing.assert_close(weighted_loss(heads, t["y"], t["w"].softmax(0)), t["loss"])
-
-
-@pytest.mark.parametrize("name", ["ehr", "cxr", "rr", "dn"])
-def test_token_loss_matches_the_reference_where_nothing_is_padding(shared_dir, name):
-    t = _golden(shared_dir, "confidence_C1")
-    logits = t[f"{name}.logits"].unsqueeze(-1)
-    mask = torch.ones(logits.shape[:2], dtype=torch.bool)
-    found = token_loss(logits, t[f"{name}.y"].unsqueeze(-1), mask)
-    torch.testing.assert_close(found, t[f"{name}.stage2_bce"])
-
-
-def test_token_loss_leaves_padding_out():
-    logits = torch.tensor([[[0.0], [50.0]]])
-    found = token_loss(logits, torch.tensor([[0.0]]), torch.tensor([[True, False]]))
-    assert found.item() == pytest.approx(math.log(2.0))
+    head_loss = HeadLoss(LossWeighting.PUBLISHED)
+    head_loss.value.data.copy_(t["w"])
+    torch.testing.assert_close(head_loss(FusionOutput(*heads, {}, heads[2]), t["y"]), t["loss"])
 
 
 def made_up_output() -> tuple[FusionOutput, torch.Tensor, torch.Tensor]:

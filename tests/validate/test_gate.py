@@ -179,7 +179,7 @@ def test_a_subject_in_two_splits_is_found_across_its_stays(write_warehouse: Writ
         put("stay_index", 1, subject_id=100, split="test"),
         put("cxr_study", 1, subject_id=100),
     )
-    with pytest.raises(GateError, match="subject_is_in_one_split .splits_of_subject.: 2 of 40 rows"):
+    with pytest.raises(GateError, match="subject_is_in_one_split .splits_of_subject.: 2 of 40 samples"):
         gate_warehouse(folder, MORTALITY)
 
 
@@ -195,3 +195,20 @@ def test_importing_the_gate_loads_neither_great_expectations_nor_torch() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
+
+
+def test_a_broken_rule_over_channels_counts_channels_not_rows(write_warehouse: Writer) -> None:
+    with pytest.raises(GateError) as caught:
+        gate_warehouse(write_warehouse(again("ehr_event", 639)), MORTALITY)
+    assert "channels break it" in str(caught.value)
+    assert "rows break it (one is variable" not in str(caught.value)
+
+
+def test_progress_of_the_tensor_gate_moves_after_the_manifest(tmp_path: Path) -> None:
+    manifest().write_parquet(tmp_path / "manifest.parquet")
+    for name in SHARDS:
+        (tmp_path / name).touch()
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(ContractError, match="not readable as Parquet"):
+        gate_tensors(tmp_path, MORTALITY, progress=lambda *step: seen.append(step))
+    assert seen == [(1, 2)]

@@ -17,7 +17,14 @@ RULE = {
 
 
 def write(folder: Path, *expectations: dict, name: str = "made_up", **more: object) -> Path:
-    suite = {"name": name, "judges": "rows", "remedy": "look", "key": [], "expectations": list(expectations)}
+    suite = {
+        "name": name,
+        "judges": "rows",
+        "unit": "rows",
+        "remedy": "look",
+        "key": [],
+        "expectations": list(expectations),
+    }
     (folder / "made_up.json").write_text(json.dumps(suite | more))
     return folder
 
