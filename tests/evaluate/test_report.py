@@ -12,11 +12,10 @@ import pytest
 from rich.console import Console
 
 from medpatch.config.code import REPORT_CODE
-from medpatch.config.error import CheckpointError, ContractError
+from medpatch.config.error import ContractError
 from medpatch.config.name import PHENOTYPES, Split, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import is_current
-from medpatch.evaluate.figure_history import read_histories
 from medpatch.evaluate.metric import SingleClassWarning
 from medpatch.evaluate.report import (
     EvaluateReport,
@@ -238,20 +237,3 @@ def test_empty_test_split_is_refused(tmp_path: Path, mortality: PipelineConfig) 
 def test_unfinished_report_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="no finished report"):
         read_table(tmp_path)
-
-
-def test_histories_take_stage_and_modality_from_the_result_beside_them(tmp_path: Path) -> None:
-    for name in ("unimodal-ehr", ".unimodal-cxr.7.tmp"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "history.json").write_text('[{"epoch": 0, "train_loss": 0.7}]')
-        (tmp_path / name / "result.json").write_text('{"name": "unimodal ehr", "modality": "ehr"}')
-    expected = [{"stage": "unimodal", "modality": "ehr", "epoch": 0, "train_loss": 0.7}]
-    assert read_histories(tmp_path) == expected
-
-
-def test_broken_history_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "fusion").mkdir()
-    (tmp_path / "fusion" / "history.json").write_text("[")
-    (tmp_path / "fusion" / "result.json").write_text('{"name": "fusion", "modality": null}')
-    with pytest.raises(CheckpointError, match="fusion: unreadable history"):
-        read_histories(tmp_path)

@@ -56,7 +56,7 @@ def test_label_with_one_class_in_val_is_skipped_and_counted(made_up, tmp_path, c
     made_up.splits[Split.VAL].label[:, 0] = 0.0
     with caplog.at_level(logging.WARNING):
         result = train_unimodal(made_up, Modality.EHR, tmp_path / "u")
-    assert "1 labels have one class" in caplog.text
+    assert "1 label has one class" in caplog.text
     assert not result.is_dropped
 
 
