@@ -90,7 +90,7 @@ def main(stays: int, batch_size: int) -> None:
         head_loss = HeadLoss(LossWeighting.FIXED)
         session = open_session(TrainConfig(device="cpu"))
         weights = [w for w in fusion.parameters() if w.requires_grad]
-        updater = Updater(session, torch.optim.AdamW(weights, lr=1e-4), 1.0)
+        updater = Updater(session, torch.optim.AdamW(weights, lr=1e-4, fused=True), 1.0)
 
         def step(index: torch.Tensor, is_training: bool) -> StepOutput:
             output = fusion(store.take(index, session.device))
@@ -106,8 +106,9 @@ def main(stays: int, batch_size: int) -> None:
         for index in shuffled(torch.ones(stays), batch_size=batch_size, seed=0):
             store.take(index, session.device)
         reading = time.perf_counter() - started
-    # products of the two projections, forward and for the gradient of their weights
-    need = 2 * 2 * stays * LABELS * sum(WIDTH.values()) * config.model.encoder.width / 1e9
+    # products of the two projections of present modalities, forward and for the gradient of their weights
+    columns = sum(WIDTH[m] * int((store.row[m] >= 0).sum()) for m in WIDTH)
+    need = 2 * 2 * columns * LABELS * config.model.encoder.width / 1e9
     rate = matmul_rate()
     print(f"{stays} stays, K={LABELS}, {len(weights)} weight tensors, batches of {batch_size}, {size:.1f} GiB of pools")
     print(f"one epoch            {whole:8.1f} s, of which reading pools {reading:.1f} s")

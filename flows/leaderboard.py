@@ -23,6 +23,7 @@ from medpatch.config.base import digest_of
 from medpatch.config.code import REPORT_CODE
 from medpatch.config.preset import PresetName
 from medpatch.contract.artifact import fingerprint, replace_text
+from medpatch.track.find import has_run
 from medpatch.track.log import describe, log_metrics, log_report
 from medpatch.track.run import child_run, open_tracking, parent_run
 
@@ -118,8 +119,8 @@ def _tracked(board: Board) -> str | None:
     paths = board.first.paths
     try:
         record = json.loads((board.directory / RECORD).read_text())
-        same = record["tracking_uri"] == paths.tracking_uri and paths.has_tracking_store
-        return record["report"] if same else None
+        same = record["tracking_uri"] == paths.tracking_uri
+        return record["report"] if same and has_run(open_tracking(paths), record["run_id"]) else None
     except (OSError, ValueError, KeyError):
         return None
 

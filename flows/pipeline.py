@@ -16,6 +16,7 @@ from medpatch.config.preset import PresetName
 
 def pipeline_steps(run: RunContext) -> Path:
     """Every step of one run; the report folder."""
+    get_run_logger().info("encoders %s", run.encoder_digest)  # fails here if a pretrained one is not to be had
     warehouse = extract_steps(run)
     tensors = align_steps(run, warehouse)
     return model_steps(run, tensors)

@@ -46,7 +46,7 @@ def load_tokenizer(name: str | Path) -> "PreTrainedTokenizerFast":
         tokenizer = AutoTokenizer.from_pretrained(str(name), use_fast=True)
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(
-            f"modality.note_tokenizer: {str(name)!r} is neither a local folder with tokenizer.json nor in the "
+            f"modality.note_tokenizer: {str(name)!r} is neither a local folder with a tokenizer nor in the "
             "local cache, and the hub did not give it; name a folder, or 'tiny'"
         ) from error
     lacking = [kind for kind in ("cls_token_id", "sep_token_id", "pad_token_id") if getattr(tokenizer, kind) is None]

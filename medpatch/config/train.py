@@ -70,7 +70,11 @@ class RateConfig(Frozen):
 class TrainConfig(Frozen):
     """How the weights are found, for all stages."""
 
-    seed: int = Field(1002, ge=0, description="the one seed of initialisation, shuffling and dropout")
+    seed: int = Field(
+        1002,
+        ge=0,
+        description="the one seed of initialisation, shuffling and dropout; the default is the published one",
+    )
     batch_size: int = Field(16, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     rate: RateConfig = RateConfig()

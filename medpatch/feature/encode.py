@@ -1,11 +1,15 @@
 """One pass of a frozen encoder over all splits; what later stages read of it is kept on disk."""
 
 import json
+import os
+import platform
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -90,9 +94,16 @@ def write_features(
 def raw_inputs(
     tensor_dir: Path, split: Split, modality: Modality, *, spec: InputSpec, beside: Path
 ) -> Iterator[Inputs]:
-    """The inputs of a split while the block runs, in a hidden folder beside `beside`."""
+    """The inputs of a split while the block runs, in a hidden folder beside `beside`.
+
+    What killed processes of this machine left of such folders goes first.
+    """
     beside.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{beside.name}.input-", dir=beside.parent) as folder:
+    prefix = f".{beside.name}.input-{platform.node()}-"
+    for left in beside.parent.glob(f"{prefix}*"):
+        if not psutil.pid_exists(int(left.name.removeprefix(prefix).split("-")[0])):
+            shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", dir=beside.parent) as folder:
         batches = open_split(tensor_dir, split, (modality,), required=(modality,))
         yield collect_inputs(batches, modality, Path(folder) / "row", chunk_tokens=spec.note_chunk_tokens)
 

@@ -96,7 +96,7 @@ def open_index(tensor_dir: Path, split: Split, modalities: Sequence[Modality]) -
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that "auto", "cpu" or "cuda" means here."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    """The device that "auto", "cpu" or "cuda" means here; the CPU where a GPU is asked for and there is none."""
+    if name != "cpu" and not torch.cuda.is_available():
+        name = "cpu"
+    return torch.device("cuda" if name == "auto" else name)

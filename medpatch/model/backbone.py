@@ -71,6 +71,7 @@ def describe_backbone(backbone: nn.Module) -> dict[str, Any]:
 
 def _not_there(name: str, error: Exception) -> ConfigError:
     return ConfigError(
-        f"model.encoder: cannot load {name!r} as a hub name or a local folder ({type(error).__name__}); "
-        f"download it once, name its folder, or use '{TINY}'"
+        f"model.encoder: cannot load {name!r} as a hub name or a local folder ({type(error).__name__}); download it "
+        "once where the hub answers, or name local folders by model.encoder.cxr_name, model.encoder.note_name and "
+        f"modality.note_tokenizer ('{TINY}' for all three builds small ones)"
     )

@@ -108,9 +108,8 @@ class Fusion(nn.Module):
 
     def _joint(self, features: Features, order: Sequence[Modality]) -> tuple[Tensor, Tensor]:
         parts = [(self.branch[m], features.modality[m]) for m in order]
-        # the bias of a projection must not speak for an empty group
-        high = [b.high_projection(f.high).masked_fill(~f.has_high.unsqueeze(-1), 0.0) for b, f in parts]
-        low = [b.low_projection(f.low).masked_fill(~f.has_low.unsqueeze(-1), 0.0) for b, f in parts]
+        high = [_project(b.high_projection, f.high, f.has_high) for b, f in parts]
+        low = [_project(b.low_projection, f.low, f.has_low) for b, f in parts]
         return (
             self.high_joint(
                 torch.stack(high, dim=1),
@@ -123,3 +122,16 @@ class Fusion(nn.Module):
                 torch.stack([f.low_confidence for _, f in parts], dim=1),
             ),
         )
+
+
+def _project(projection: nn.Module, pool: Tensor, has_token: Tensor) -> Tensor:
+    """Pools (B, K, D_raw) at the common width (B, K, D); zeros where a group is empty (has_token (B, K) False).
+
+    Stays without any group are not computed. The bias of the projection does not speak for an empty group.
+    """
+    here = has_token.any(dim=1)
+    if bool(here.all()):
+        return projection(pool).masked_fill(~has_token.unsqueeze(-1), 0.0)
+    some = projection(pool[here]).masked_fill(~has_token[here].unsqueeze(-1), 0.0)
+    empty = some.new_zeros(len(pool), *some.shape[1:])
+    return empty.index_copy(0, here.nonzero().squeeze(1), some)

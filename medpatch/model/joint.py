@@ -46,8 +46,12 @@ class ClasswiseJoint(nn.Module):
             has_token: (B, M, K) bool, False where the group is empty.
             confidence: (B, M, K), not used.
         """
-        normed = torch.stack([norm(pools[:, m]) for m, norm in enumerate(self.norm)], dim=1)
-        part = (normed * self.weight).sum(dim=-1) + self.offset  # (B, M, K)
+        # modality by modality: no second copy of all pools, forward or backward
+        told = [
+            torch.einsum("bkd,kd->bk", norm(pool), weight)
+            for norm, pool, weight in zip(self.norm, pools.unbind(dim=1), self.weight, strict=True)
+        ]
+        part = torch.stack(told, dim=1) + self.offset  # (B, M, K)
         return part.masked_fill(~has_token, 0.0).sum(dim=1) + self.bias
 
 

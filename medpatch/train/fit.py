@@ -61,7 +61,7 @@ def fit(
         with torch.no_grad():
             for weight in weights:
                 weight.copy_(broadcast(weight.data))
-    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=max(1, settings.patience_epochs // 2)
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from medpatch.config.model import TINY, Compat, EncoderConfig, FusionConfig, ModelConfig
+from medpatch.config.model import TINY, Compat, EncoderConfig, FusionConfig, ModelConfig, Score
 from medpatch.config.name import Modality
 from medpatch.contract.batch import Batch
 from medpatch.contract.tensor import EHR_COLUMNS
@@ -27,8 +27,10 @@ SPEC = InputSpec(
 
 def network(compat: Compat, modalities: tuple[Modality, ...] = EHR_CXR) -> MedPatch:
     torch.manual_seed(0)
+    published = {"score": Score.CONFIDENCE, "high_share": None} if compat is Compat.PUBLISHED else {}
     config = ModelConfig(
-        encoder=EncoderConfig(ehr_width=8, cxr_name=TINY, note_name=TINY, width=8), fusion=FusionConfig(compat=compat)
+        encoder=EncoderConfig(ehr_width=8, cxr_name=TINY, note_name=TINY, width=8),
+        fusion=FusionConfig(compat=compat, **published),
     )
     unimodal = {m: build_unimodal(config, SPEC, modality=m) for m in modalities}
     scorer = {m: build_scorer(config, SPEC, modality=m, width=u.encoder.width) for m, u in unimodal.items()}

@@ -165,6 +165,16 @@ def test_encoding_leaves_no_copy_of_the_inputs(made_up, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f", "u"]
 
 
+def test_what_a_killed_process_left_of_the_inputs_goes(made_up, tmp_path):
+    import platform
+
+    train_unimodal(made_up, Modality.EHR, tmp_path / "u")
+    left = tmp_path / f".f.input-{platform.node()}-999999999-x"
+    left.mkdir()
+    encode(made_up, Modality.EHR, tmp_path / "f", tmp_path / "u")
+    assert not left.exists()
+
+
 def test_progress_counts_every_stay_once(made_up, tmp_path):
     from medpatch.feature.encode import write_features
 
