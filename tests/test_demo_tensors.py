@@ -10,7 +10,7 @@ from medpatch.align.shard import write_shards
 from medpatch.config.name import Modality
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.preset import in_hospital_mortality, phenotyping
-from medpatch.contract.tensor import EHR_COLUMNS, MANIFEST
+from medpatch.contract.tensor import EHR_CHANNELS, EHR_COLUMNS, EHR_TYPE, EHR_VALUE_COLUMNS, MANIFEST
 from medpatch.extract.run import build_warehouse
 from medpatch.extract.source import find_raw
 from medpatch.extract.staging import build_staging
@@ -53,8 +53,9 @@ def test_tensors_and_labels_of_the_raw_demo_equal_the_published_ones(
     found = pl.concat([pl.read_parquet(f) for f in shards if f.name != MANIFEST]).sort("stay_id")
     assert found["stay_id"].to_list() == expected["stay_ids"][order].tolist()
     assert found["label"].to_list() == expected["y"][order].tolist()
-    assert found["ehr"].list.len().to_list() == length[order].tolist()
-    values, masks = (np.array(found[name].explode().to_list(), dtype=np.float64) for name in ("ehr", "ehr_observed"))
+    values = np.frombuffer(b"".join(found["ehr"]), dtype=EHR_TYPE).reshape(-1, EHR_VALUE_COLUMNS)
+    masks = np.frombuffer(b"".join(found["ehr_observed"]), dtype=bool).reshape(-1, EHR_CHANNELS)
+    assert [len(grid) // (4 * EHR_VALUE_COLUMNS) for grid in found["ehr"]] == length[order].tolist()
     assert len(values) == steps
     np.testing.assert_allclose(
         np.hstack([values, masks]), expected["x"].reshape(-1, EHR_COLUMNS)[rows], rtol=1e-6, atol=1e-5
