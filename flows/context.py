@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from medpatch.config.base import digest_of
@@ -62,9 +63,9 @@ class RunContext:
         """Raw tables as Parquet, shared by all configurations."""
         return self.paths.work_dir / f"staging-{digest_of(self.raw_fingerprint)}"
 
-    @property
+    @cached_property
     def data_dir(self) -> Path:
-        """Folder of the warehouse and the tensors."""
+        """Folder of the warehouse and the tensors; settled once, as a local tokenizer is read for it."""
         tokenizer = Path(self.config.modality.note_tokenizer)
         content = folder_content(tokenizer) if tokenizer.is_dir() else ""
         return self.paths.work_dir / f"data-{self.config.data_digest(self.raw_fingerprint + content)}"
@@ -160,7 +161,7 @@ class RunContext:
         folder = self.paths.raw_dir / "oracle"
         return folder if folder.is_dir() else None
 
-    @property
+    @cached_property
     def oracle_digest(self) -> str | None:
         """Content of those probabilities; None without them."""
         return None if self.oracle_dir is None else folder_content(self.oracle_dir)
