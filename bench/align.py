@@ -89,7 +89,7 @@ def main(stays: int) -> None:
             modality = full.modality.model_copy(update={"modalities": (Modality.EHR,), "scaling": scaling})
             config = full.model_copy(update={"modality": modality})
             started, before = time.perf_counter(), time.process_time()
-            write_shards(Path(folder) / "mart", None, config, Path(folder) / scaling, inputs="")
+            write_shards(Path(folder) / "mart", None, config=config, out_dir=Path(folder) / scaling, inputs="")
             rate, per_cpu = stays / (time.perf_counter() - started), stays / (time.process_time() - before)
             print(f"Parquet to Parquet   {rate:10.0f} stays/s, {per_cpu:.0f} per CPU second, scaling {scaling}")
     print(f"resident at the end  {psutil.Process().memory_info().rss / 2**20:10.0f} MiB")

@@ -23,7 +23,7 @@ def main(stays: int = 12_000, labels: int = 25, resamples: int = 1000) -> None:
 
     start, cpu = time.perf_counter(), time.process_time()
     draws = draw_subjects(subject_id, resamples=resamples, seed=0)
-    ours = replicate(score, label, draws)
+    ours = replicate(score, label, draws=draws)
     ours_seconds, ours_cpu = time.perf_counter() - start, time.process_time() - cpu
 
     cpu = time.process_time()

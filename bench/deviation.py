@@ -89,7 +89,7 @@ def _built(
     for task in Task:
         config = apply_overrides(preset(task), {"cohort.corrections": [str(rule) for rule in rules]})
         out = folder / "tables"
-        build_warehouse(source, config, out, inputs="bench", staging_dir=folder / "staging")
+        build_warehouse(source, config, out_dir=out, inputs="bench", staging_dir=folder / "staging")
         for name in KEY:
             yield (name, task), pl.read_parquet(out / f"{name}.parquet")
 

@@ -90,7 +90,7 @@ def main(stays: int, batch_size: int) -> None:
         head_loss = HeadLoss(LossWeighting.FIXED)
         session = open_session(TrainConfig(device="cpu"))
         weights = [w for w in fusion.parameters() if w.requires_grad]
-        updater = Updater(session, torch.optim.AdamW(weights, lr=1e-4, fused=True), 1.0)
+        updater = Updater(session, torch.optim.AdamW(weights, lr=1e-4, fused=True), clip_norm=1.0)
 
         def step(index: torch.Tensor, is_training: bool) -> StepOutput:
             output = fusion(store.take(index, session.device))

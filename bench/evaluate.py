@@ -44,7 +44,7 @@ def main(stays: int = 12_000, labels: int = 25, models: int = 15, runs: int = 1,
         evaluate_runs(
             paths,
             folder / "report",
-            config,
+            config=config,
             inputs="bench",
             title="Bench",
             material=Material(warehouse_dir=folder, tensor_dir=folder),

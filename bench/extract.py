@@ -92,13 +92,13 @@ def stage(raw: str, out: str) -> int:
 def tables(raw: str, out: str) -> int:
     """Staged tables to the mart; events in the windows."""
     source, staging = find_raw(Path(raw)), Path(out) / "staging"
-    report = build_warehouse(source, config(), Path(out) / "mart", inputs="bench", staging_dir=staging)
+    report = build_warehouse(source, config(), out_dir=Path(out) / "mart", inputs="bench", staging_dir=staging)
     return report.rows["ehr_event"]
 
 
 def tensors(raw: str, out: str) -> int:
     """Mart to shards; stays."""
-    report = write_shards(Path(out) / "mart", None, config(), Path(out) / "tensor", inputs="bench")
+    report = write_shards(Path(out) / "mart", None, config=config(), out_dir=Path(out) / "tensor", inputs="bench")
     return sum(report.stay_count.values())
 
 

@@ -46,7 +46,13 @@ def main(stays: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_warehouse(Path(folder) / "mart", make_events(stays, read_channels()))
         tensor_dir = Path(folder) / "tensor"
-        write_shards(Path(folder) / "mart", None, full.model_copy(update={"modality": modality}), tensor_dir, inputs="")
+        write_shards(
+            Path(folder) / "mart",
+            None,
+            config=full.model_copy(update={"modality": modality}),
+            out_dir=tensor_dir,
+            inputs="",
+        )
 
         started, loop_stays = time.perf_counter(), 0
         for _, batch in zip(range(LOOP_BATCHES), row_by_row(tensor_dir / "train-00000.parquet"), strict=False):

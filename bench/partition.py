@@ -76,11 +76,11 @@ def read_split(tensor_dir: Path, split: Split, unimodal: Mapping[Modality, Unimo
     """Tokens of all stays of a split."""
     parts: dict[Modality, list[Tokens]] = {m: [] for m in unimodal}
     presence, label = [], []
-    dataset = ShardDataset(tensor_dir, split, tuple(unimodal), resident_shards=1)
+    dataset = ShardDataset(tensor_dir, split, modalities=tuple(unimodal), resident_shards=1)
     for batch in make_loader(dataset, batch_size=BATCH, shuffle=False, seed=0):
         for column, (m, network) in enumerate(unimodal.items()):
             here = batch.presence[:, column]
-            parts[m].append(encode_present(network.encoder, batch.value[m], batch.mask[m], here))
+            parts[m].append(encode_present(network.encoder, batch.value[m], mask=batch.mask[m], present=here))
         presence.append(batch.presence)
         label.append(batch.label)
     return Part({m: joined(p) for m, p in parts.items()}, torch.cat(presence), torch.cat(label))

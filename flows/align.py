@@ -31,8 +31,8 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
             shard.write_shards(
                 run.warehouse_dir,
                 run.source.cxr_dir,
-                run.config,
-                run.tensor_dir,
+                config=run.config,
+                out_dir=run.tensor_dir,
                 inputs=inputs,
                 spread=spread_over(run.runner, title="shards"),
                 progress=progress,
@@ -63,9 +63,9 @@ def align_steps(run: RunContext, warehouse_fingerprint: str) -> str:
 def align(
     preset: Preset,
     raw_dir: RawDir = None,
+    *,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
-    *,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
 ) -> None:

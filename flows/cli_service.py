@@ -12,6 +12,7 @@ from flows.cli_option import MlflowPort, PrefectPort, RawDir, WorkDir, named_err
 def up(
     work_dir: WorkDir = None,
     raw_dir: RawDir = None,
+    *,
     prefect_port: PrefectPort = None,
     mlflow_port: MlflowPort = None,
     worker_limit: Annotated[int, typer.Option(min=1, help="flow runs that the worker takes at a time")] = 1,
@@ -47,6 +48,7 @@ def status(work_dir: WorkDir = None) -> None:
 def gc(
     work_dir: WorkDir = None,
     keep: Annotated[int, typer.Option(min=1, help="runs of each preset that are kept with all they need")] = 1,
+    *,
     older_than_hours: Annotated[float, typer.Option(min=0, help="leave alone what changed more recently")] = 24.0,
     delete: Annotated[bool, typer.Option("--delete", help="remove them; without it they are only listed")] = False,
 ) -> None:

@@ -102,7 +102,7 @@ class RunContext:
     def feature_dir(self, modality: Modality) -> Path:
         """What its encoder left; one that never trains is shared by seeds and learning rates."""
         if is_frozen(self.config, modality):
-            part = frozen_part(self.config, modality, self._revisions[modality])
+            part = frozen_part(self.config, modality, revision=self._revisions[modality])
             return self.paths.work_dir / f"frozen-{part_digest(part, self.data_dir.name)}" / f"feature-{modality}"
         return self.encoder_dir / f"feature-{modality}-{part_digest(feature_part(self.config, modality))}"
 
@@ -167,7 +167,7 @@ class RunContext:
         return None if self.oracle_dir is None else folder_content(self.oracle_dir)
 
 
-def open_context(preset: str, config: PipelineConfig, paths: PathConfig) -> RunContext:
+def open_context(preset: str, config: PipelineConfig, *, paths: PathConfig) -> RunContext:
     """Find the raw files, name the modalities they lack, and settle the folders.
 
     Raises:

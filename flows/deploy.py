@@ -35,7 +35,7 @@ def prepare(paths: PathConfig, *, api: str, environment: dict[str, str]) -> None
         close_abandoned(paths, client)
 
 
-def wait_for_worker(api: str, worker: str, service: Service) -> None:
+def wait_for_worker(api: str, worker: str, *, service: Service) -> None:
     """Until that worker has reported to the server.
 
     Raises:

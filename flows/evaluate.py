@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # evaluate imports matplotlib and statsmodels, so it waits un
 
 
 @step("predict")
-def predict(run: RunContext, trained: Trained, tensors: str) -> str:
+def predict(run: RunContext, trained: Trained, *, tensors: str) -> str:
     """Validation and test predictions of every model."""
     inputs = digest_of(trained.fingerprints, tensors, run.config.evaluate.flatten())
 
@@ -47,9 +47,9 @@ def predict(run: RunContext, trained: Trained, tensors: str) -> str:
             predict_all(
                 trained.models,
                 trained.earlier,
-                run.tensor_dir,
-                run.config,
-                run.prediction_dir,
+                tensor_dir=run.tensor_dir,
+                config=run.config,
+                target=run.prediction_dir,
                 inputs=inputs,
                 progress=progress,
             )
@@ -69,7 +69,7 @@ def gate_probabilities(run: RunContext, predictions: str) -> None:
 
 
 @step("report")
-def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
+def write_report(run: RunContext, trained: Trained, *, predictions: str) -> str:
     """Metrics with intervals, tables and pictures of the test split."""
     inputs = report_inputs(run, predictions)
 
@@ -78,12 +78,12 @@ def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
         from medpatch.evaluate.figure_history import read_histories
         from medpatch.evaluate.report import evaluate_run
 
-        facts = run_facts(run, (run.config.train.seed,), look_at_test(run, "report"))
+        facts = run_facts(run, (run.config.train.seed,), reads=look_at_test(run, "report"))
         with progress_bar("judging the test split") as progress:
             evaluate_run(
                 run.prediction_dir / "predictions.parquet",
                 run.report_dir,
-                run.config,
+                config=run.config,
                 inputs=inputs,
                 oracle_dir=run.oracle_dir,
                 histories=[row for folder in trained.folders for row in read_histories(folder)],
@@ -99,7 +99,7 @@ def write_report(run: RunContext, trained: Trained, predictions: str) -> str:
 
 
 @step("track")
-def track_report(run: RunContext, trained: Trained, parent: TrackedRun) -> None:
+def track_report(run: RunContext, trained: Trained, *, parent: TrackedRun) -> None:
     """Metrics of every model on its MLflow run, pictures and tables on the parent's."""
     from medpatch.data.spec import tensor_spec
     from medpatch.evaluate.fact import read_ledger
@@ -140,7 +140,7 @@ def look_at_test(run: RunContext, step: str) -> "tuple[TestRead, ...]":
     return record_read(test_ledger(run), step=step, run=run.run_dir.name.removeprefix("run-"), stays=stays)
 
 
-def run_facts(run: RunContext, seeds: tuple[int, ...], reads: "tuple[TestRead, ...]") -> "RunFacts":
+def run_facts(run: RunContext, seeds: tuple[int, ...], *, reads: "tuple[TestRead, ...]") -> "RunFacts":
     """Where the numbers of this run come from."""
     from medpatch.evaluate.fact import RunFacts
 
@@ -166,11 +166,11 @@ def dropped_modalities(run: RunContext) -> "tuple[Dropped, ...]":
     return (*absent, *(Dropped(one.modality, one.reason) for one in stages if one.is_dropped))
 
 
-def evaluate_steps(run: RunContext, trained: Trained, parent: TrackedRun, *, predictions: str) -> Path:
+def evaluate_steps(run: RunContext, trained: Trained, *, parent: TrackedRun, predictions: str) -> Path:
     """All of evaluation after the predictions; the report folder."""
     gate_probabilities(run, predictions)
-    write_report(run, trained, predictions)
-    track_report(run, trained, parent)
+    write_report(run, trained, predictions=predictions)
+    track_report(run, trained, parent=parent)
     return run.report_dir
 
 
@@ -187,10 +187,10 @@ def model_steps(run: RunContext, tensors: str) -> Path:
         with tracked(run) as parent:
             track_data(run, parent)
             with gpu_slot(run.config):
-                trained = train_steps(run, tensors, parent)
-                predictions = predict(run, trained, tensors)
-            evaluate_steps(run, trained, parent, predictions=predictions)
-            register(run, run.fusion_dir(), parent)
+                trained = train_steps(run, tensors, parent=parent)
+                predictions = predict(run, trained, tensors=tensors)
+            evaluate_steps(run, trained, parent=parent, predictions=predictions)
+            register(run, run.fusion_dir(), parent=parent)
             show_links(run, parent)
         weights = (run.checkpoint_dir, *trained.folders)
         remember(run, parent, inputs=models, folders=weights, record_name=TRAIN_RECORD)
@@ -205,9 +205,9 @@ def model_steps(run: RunContext, tensors: str) -> Path:
 def evaluate(
     preset: Preset,
     raw_dir: RawDir = None,
+    *,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
-    *,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
 ) -> Path:

@@ -42,7 +42,7 @@ def build_tables(run: RunContext, staging_fingerprint: str) -> str:
             build_warehouse(
                 run.source,
                 run.config,
-                run.warehouse_dir,
+                out_dir=run.warehouse_dir,
                 inputs=inputs,
                 staging_dir=run.staging_dir,
                 progress=progress,
@@ -77,10 +77,10 @@ def extract_steps(run: RunContext) -> str:
 def extract(
     preset: Preset,
     raw_dir: RawDir = None,
+    *,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
     table_dir: TableDir = None,
-    *,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
 ) -> None:

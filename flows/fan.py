@@ -31,11 +31,11 @@ def spread_over(config: RunnerConfig, *, title: str) -> Spread:
     """
     if config.runner is Runner.LOCAL:
         return on_threads
-    return lambda function, jobs: _on_dask(config, function, jobs, title=title)
+    return lambda function, jobs: _on_dask(config, function, jobs=jobs, title=title)
 
 
 def _on_dask(
-    config: RunnerConfig, function: Callable[[Job], Part], jobs: Iterable[Job], *, title: str
+    config: RunnerConfig, function: Callable[[Job], Part], *, jobs: Iterable[Job], title: str
 ) -> Iterator[Part]:
     limit = IN_FLIGHT_PER_WORKER * _worker_count(config)
     kept = _KeptHere(jobs)
@@ -45,7 +45,7 @@ def _on_dask(
     def parts() -> Iterator[Part]:
         out: deque[Any] = deque()
         for number, job in enumerate(kept.value):
-            out.append(named.submit(function, job, number))
+            out.append(named.submit(function, job, number=number))
             if len(out) >= limit:
                 yield out.popleft().result()
         while out:
@@ -65,7 +65,7 @@ class _KeptHere:
 
 
 @task(name="part", cache_policy=NO_CACHE)
-def one_part(function: Callable[[Job], Part], job: Job, number: int) -> Part:
+def one_part(function: Callable[[Job], Part], job: Job, *, number: int) -> Part:
     """One job, on whichever worker takes it."""
     return function(job)
 

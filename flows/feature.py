@@ -16,7 +16,7 @@ from medpatch.contract.artifact import fingerprint
 
 
 @step("encode", run_name="encode-{modality}")
-def encode_modality(run: RunContext, modality: Modality, tensors: str) -> Path:
+def encode_modality(run: RunContext, modality: Modality, *, tensors: str) -> Path:
     """Run a frozen encoder over all splits; one that is trained in stage 1 must have been."""
     target = run.feature_dir(modality)
     unimodal_dir = None if is_frozen(run.config, modality) else run.unimodal_dir(modality)
@@ -29,8 +29,8 @@ def encode_modality(run: RunContext, modality: Modality, tensors: str) -> Path:
             write_features(
                 run.config,
                 run.tensor_dir,
-                modality,
-                target,
+                modality=modality,
+                out_dir=target,
                 unimodal_dir=unimodal_dir,
                 inputs=inputs,
                 progress=progress,
@@ -57,8 +57,8 @@ def pool_modality(run: RunContext, modality: Modality) -> Path:
             write_pools(
                 run.config,
                 run.tensor_dir,
-                modality,
-                target,
+                modality=modality,
+                out_dir=target,
                 feature_dir=feature_dir,
                 unimodal_dir=run.unimodal_dir(modality),
                 confidence_dir=confidence_dir,

@@ -42,12 +42,12 @@ def write_leaderboard(board: Board) -> str:
         from medpatch.evaluate.report_folder import Material, evaluate_runs
 
         folders = stage_folders(run)
-        facts = run_facts(run, board.seeds, look_at_test(run, "leaderboard"))
+        facts = run_facts(run, board.seeds, reads=look_at_test(run, "leaderboard"))
         with progress_bar("judging all models") as progress:
             evaluate_runs(
                 {f"seed {seed}": predictions_of(one) for seed, one in zip(board.seeds, board.runs, strict=True)},
                 board.report_dir,
-                run.config,
+                config=run.config,
                 inputs=inputs,
                 title=f"Leaderboard: {TASK_WORDS[run.config.cohort.task]}",
                 material=Material(

@@ -26,9 +26,9 @@ def pipeline_steps(run: RunContext) -> Path:
 def full_pipeline(
     preset: Preset = PresetName.tiny_in_hospital_mortality,
     raw_dir: RawDir = None,
+    *,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
-    *,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
 ) -> Path:

@@ -65,6 +65,7 @@ def append_history(run: RunContext, report_dir: Path) -> None:
 def data_refresh(
     preset: Preset = PresetName.tiny_in_hospital_mortality,
     raw_dir: RawDir = None,
+    *,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
     runner: RunnerSettings = None,

@@ -13,7 +13,7 @@ from medpatch.track.run import TrackedRun
 
 
 @step("register-model")
-def register(run: RunContext, fusion_dir: Path, parent: TrackedRun) -> Registered | None:
+def register(run: RunContext, fusion_dir: Path, *, parent: TrackedRun) -> Registered | None:
     """A new version of this task's model; `champion` if its validation AUROC is the best on these data.
 
     None, with a warning, where fusion had too little to train on.

@@ -69,7 +69,7 @@ def search_flow(
             own = start(preset, overrides=changed, **ways)
             tags = {"trial": str(trial), "seed": str(seed)}
             with child_run(trial_run(trial, rate), name, model=judged_model(part), tags=tags) as child:
-                score = train_and_score(own, part, tensors, child)
+                score = train_and_score(own, part, tensors=tensors, parent=child)
                 log_params(child, {searched_field(part): rate, "train.seed": seed})
                 log_metrics(child, {"val/auroc": score})
             return score
@@ -83,7 +83,7 @@ def search_flow(
                 opened[trial] = child
             return opened[trial]
 
-        result = search(target, settings, judge)
+        result = search(target, settings, judge=judge)
         for one in result.judged:
             if one.trial in opened:
                 log_metrics(opened[one.trial], {"val/auroc": one.mean, "val/auroc_spread": one.spread})
@@ -106,22 +106,26 @@ def judged_model(part: SearchPart) -> str:
     return "unimodal" if part is SearchPart.UNIMODAL else "medpatch"
 
 
-def train_and_score(run: RunContext, part: SearchPart, tensors: str, parent: TrackedRun) -> float:
+def train_and_score(run: RunContext, part: SearchPart, *, tensors: str, parent: TrackedRun) -> float:
     """Macro AUROC on the val stays that choose epochs; only what the part needs is trained."""
     from medpatch.train.result import read_result
 
     if part is SearchPart.UNIMODAL:
         for m in run.config.modality.modalities:
-            train_unimodal(run, m, tensors, parent)
+            train_unimodal(run, m, tensors=tensors, parent=parent)
         results = [read_result(run.unimodal_dir(m)) for m in run.config.modality.modalities]
         return _mean([r.best.get("val_auroc") for r in results if not r.is_dropped])
     children: dict[str, TrackedRun] = {}
-    kept = [m for m in run.config.modality.modalities if train_modality(run, m, tensors, parent, children=children)]
+    kept = [
+        m
+        for m in run.config.modality.modalities
+        if train_modality(run, m, tensors=tensors, parent=parent, children=children)
+    ]
     if part in list(Rival):
-        train_rival(run, Rival(part), earlier_dirs(run, kept), parent)
+        train_rival(run, Rival(part), earlier=earlier_dirs(run, kept), parent=parent)
         folder = run.rival_dir(Rival(part))
     else:
-        train_fusion(run, earlier_dirs(run, kept), parent)
+        train_fusion(run, earlier_dirs(run, kept), parent=parent)
         folder = run.fusion_dir()
     # a cache per trial would fill the disk; the best one's is made again when it is used
     if part is SearchPart.ALL:

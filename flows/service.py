@@ -61,7 +61,7 @@ def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
     with lock(record_file(paths), wait_seconds=0):
         record = read_record(paths) or new_record()
         ports = {PREFECT: wanted.prefect_port, MLFLOW: wanted.mlflow_port}
-        chosen = {name: _port(record, name, port) for name, port in ports.items()}
+        chosen = {name: _port(record, name, asked=port) for name, port in ports.items()}
         broken = {name: s for name, s in record.services.items() if not s.answers}
         missing = [name for name in (PREFECT, MLFLOW) if name in broken or name not in record.services]
         for name, service in broken.items():
@@ -73,15 +73,15 @@ def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
         for name in missing:
             refuse_taken(name, chosen[name])
         for name in missing:
-            record = _start(paths, record, name, line=_line(paths, name, chosen[name]), port=chosen[name])
+            record = _start(paths, record, name=name, line=_line(paths, name, port=chosen[name]), port=chosen[name])
         for name in missing:
             _wait(record.services[name], name)
         api = f"{record.services[PREFECT].address}/api"
         deploy.prepare(paths, api=api, environment=_environment(paths, record, api=api))
         if needs_worker:
             line = [*command("prefect"), "worker", "start", "--pool", deploy.POOL, "--name", f"medpatch-{record.token}"]
-            record = _start(paths, record, WORKER, line=[*line, "--limit", str(wanted.worker_limit)], api=api)
-            deploy.wait_for_worker(api, f"medpatch-{record.token}", record.services[WORKER])
+            record = _start(paths, record, name=WORKER, line=[*line, "--limit", str(wanted.worker_limit)], api=api)
+            deploy.wait_for_worker(api, f"medpatch-{record.token}", service=record.services[WORKER])
         return record
 
 
@@ -129,7 +129,7 @@ def refuse_taken(name: str, port: int) -> None:
             ) from error
 
 
-def _port(record: Record, name: str, asked: int | None) -> int:
+def _port(record: Record, name: str, *, asked: int | None) -> int:
     used = record.services[name].port if _answers(record, name) else None
     if asked is not None and used is not None and asked != used:
         raise ConfigError(f"{name} runs on port {used}, asked for {asked}; `medpatch down` first")
@@ -140,7 +140,7 @@ def _answers(record: Record, name: str) -> bool:
     return name in record.services and record.services[name].answers
 
 
-def _line(paths: PathConfig, name: str, port: int) -> list[str]:
+def _line(paths: PathConfig, name: str, *, port: int) -> list[str]:
     """The command that serves it."""
     place = ["--host", HOST, "--port", str(port)]
     if name == PREFECT:
@@ -165,8 +165,8 @@ def _environment(
 def _start(
     paths: PathConfig,
     record: Record,
-    name: str,
     *,
+    name: str,
     line: Sequence[str],
     port: int | None = None,
     api: str | None = None,

@@ -38,7 +38,7 @@ def settle(
     """
     config = apply_overrides(find_preset(preset), overrides or {})
     paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=work_dir)
-    run = open_context(preset, config, paths)
+    run = open_context(preset, config, paths=paths)
     return run if table_dir is None else replace(run, table_dir=_own_folder(table_dir))
 
 

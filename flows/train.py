@@ -67,7 +67,7 @@ class Trained:
 
 
 @step("train-unimodal", run_name="train-unimodal-{modality}")
-def train_unimodal(run: RunContext, modality: Modality, tensors: str, parent: TrackedRun) -> TrackedRun:
+def train_unimodal(run: RunContext, modality: Modality, *, tensors: str, parent: TrackedRun) -> TrackedRun:
     """Stage 1: one encoder and its head."""
     from medpatch.train.job import Job
 
@@ -79,7 +79,7 @@ def train_unimodal(run: RunContext, modality: Modality, tensors: str, parent: Tr
 
 
 @step("train-confidence", run_name="train-confidence-{modality}")
-def train_confidence(run: RunContext, modality: Modality, parent: TrackedRun) -> TrackedRun:
+def train_confidence(run: RunContext, modality: Modality, *, parent: TrackedRun) -> TrackedRun:
     """Stage 2 and its calibration: how sure one token makes the model."""
     from medpatch.train.job import Job
 
@@ -90,7 +90,7 @@ def train_confidence(run: RunContext, modality: Modality, parent: TrackedRun) ->
 
 
 @step("train-fusion")
-def train_fusion(run: RunContext, earlier: "StageDirs", parent: TrackedRun) -> TrackedRun:
+def train_fusion(run: RunContext, earlier: "StageDirs", *, parent: TrackedRun) -> TrackedRun:
     """Stage 3: fusion on frozen encoders, or on encoders that move along."""
     from medpatch.train.job import Job
 
@@ -101,7 +101,7 @@ def train_fusion(run: RunContext, earlier: "StageDirs", parent: TrackedRun) -> T
 
 
 @step("train-rival", run_name="train-{rival}")
-def train_rival(run: RunContext, rival: Rival, earlier: "StageDirs", parent: TrackedRun) -> TrackedRun:
+def train_rival(run: RunContext, rival: Rival, *, earlier: "StageDirs", parent: TrackedRun) -> TrackedRun:
     """A rival, on the same stage-1 models."""
     from medpatch.train.job import Job
 
@@ -111,21 +111,21 @@ def train_rival(run: RunContext, rival: Rival, earlier: "StageDirs", parent: Tra
     return _train(job, parent, name=str(rival), model=str(rival))
 
 
-def train_steps(run: RunContext, tensors: str, parent: TrackedRun) -> Trained:
+def train_steps(run: RunContext, tensors: str, *, parent: TrackedRun) -> Trained:
     """All of training; a modality with too little to train on is left out and named."""
     children: dict[str, TrackedRun] = {}
     kept, dropped = [], []
     for modality in run.config.modality.modalities:
-        if train_modality(run, modality, tensors, parent, children=children):
+        if train_modality(run, modality, tensors=tensors, parent=parent, children=children):
             kept.append(modality)
         else:
             dropped.append(run.unimodal_dir(modality))
     earlier = earlier_dirs(run, kept)
-    children["medpatch"] = train_fusion(run, earlier, parent)
+    children["medpatch"] = train_fusion(run, earlier, parent=parent)
     models = {"medpatch": run.fusion_dir()}
     for rival in run.config.evaluate.rivals:
         if rival not in UNTRAINED:
-            children[str(rival)] = train_rival(run, rival, earlier, parent)
+            children[str(rival)] = train_rival(run, rival, earlier=earlier, parent=parent)
             models[str(rival)] = run.rival_dir(rival)
     trained = Trained(earlier, models, tuple(dropped), children)
     _list_models(run, trained)
@@ -134,21 +134,21 @@ def train_steps(run: RunContext, tensors: str, parent: TrackedRun) -> Trained:
 
 
 def train_modality(
-    run: RunContext, modality: Modality, tensors: str, parent: TrackedRun, *, children: dict[str, TrackedRun]
+    run: RunContext, modality: Modality, *, tensors: str, parent: TrackedRun, children: dict[str, TrackedRun]
 ) -> bool:
     """Stages 1 and 2 of a modality and what they leave for fusion; False if it has too little to train on."""
     from medpatch.train.result import read_result
 
     if is_frozen(run.config, modality):
-        encode_modality(run, modality, tensors)
-    children[f"unimodal_{modality}"] = train_unimodal(run, modality, tensors, parent)
+        encode_modality(run, modality, tensors=tensors)
+    children[f"unimodal_{modality}"] = train_unimodal(run, modality, tensors=tensors, parent=parent)
     result = read_result(run.unimodal_dir(modality))
     if result.is_dropped:
         get_run_logger().warning("%s is left out of this run: %s", modality, result.reason)
         return False
     if not is_frozen(run.config, modality):
-        encode_modality(run, modality, tensors)
-    children[f"confidence_{modality}"] = train_confidence(run, modality, parent)
+        encode_modality(run, modality, tensors=tensors)
+    children[f"confidence_{modality}"] = train_confidence(run, modality, parent=parent)
     pool_modality(run, modality)
     return True
 
@@ -157,9 +157,9 @@ def train_modality(
 def train(
     preset: Preset,
     raw_dir: RawDir = None,
+    *,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
-    *,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
 ) -> None:
@@ -173,7 +173,7 @@ def train(
         note_use(run)
         return
     with tracked(run) as parent, gpu_slot(run.config):
-        trained = train_steps(run, tensors, parent)
+        trained = train_steps(run, tensors, parent=parent)
     weights = (run.checkpoint_dir, *trained.folders)
     remember(run, parent, inputs=inputs, folders=weights, record_name=TRAIN_RECORD)
 

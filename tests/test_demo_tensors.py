@@ -45,9 +45,9 @@ def test_tensors_and_labels_of_the_raw_demo_equal_the_published_ones(
     rows = np.concatenate([np.arange(first[i], first[i] + length[i]) for i in order])
     run = of_measurements(config)
     source = find_raw(shared_dir / "data" / "mimic-iv-demo")
-    build_warehouse(source, run, tmp_path / "tables", inputs="demo", staging_dir=staging)
+    build_warehouse(source, run, out_dir=tmp_path / "tables", inputs="demo", staging_dir=staging)
 
-    write_shards(tmp_path / "tables", None, run, tmp_path / "tensors", inputs="demo")
+    write_shards(tmp_path / "tables", None, config=run, out_dir=tmp_path / "tensors", inputs="demo")
 
     shards = (tmp_path / "tensors").rglob("*.parquet")
     found = pl.concat([pl.read_parquet(f) for f in shards if f.name != MANIFEST]).sort("stay_id")

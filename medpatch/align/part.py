@@ -93,7 +93,7 @@ def on_threads(function: Callable[[PartJob], Part], jobs: Iterable[PartJob]) -> 
 
 def make_part(job: PartJob) -> Part:
     """Bin, decode, tokenise and join one chunk of stays."""
-    source = open_source(job.warehouse_dir, job.cxr_dir, job.config)
+    source = open_source(job.warehouse_dir, job.cxr_dir, config=job.config)
     grid = read_grid(source, job.rows)
     images = read_cxr(source, job.rows)
     stays = StayColumns(
@@ -102,6 +102,6 @@ def make_part(job: PartJob) -> Part:
         grid=grid,
         ehr=None if grid is None else value_columns(grid, source.layout, scaler=job.scaler),
         cxr=images.image,
-        notes={m: read_notes(source, m, job.rows, tokenizer=job.tokenizer) for m in (Modality.RR, Modality.DN)},
+        notes={m: read_notes(source, m, rows=job.rows, tokenizer=job.tokenizer) for m in (Modality.RR, Modality.DN)},
     )
     return Part(stay_table(stays), manifest_rows(stays, source.layout), images.asked, images.unreadable_dicom_ids)

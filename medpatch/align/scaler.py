@@ -36,11 +36,6 @@ class Scaler:
         return (value - self.mean) / self.std
 
 
-def identity_scaler(names: tuple[str, ...]) -> Scaler:
-    """Leaves every value in its unit."""
-    return Scaler("none", names, np.zeros(len(names)), np.ones(len(names)))
-
-
 def published_scaler(names: tuple[str, ...], statistics: str = "pheno", *, file: Path = NORMALIZER_SEED) -> Scaler:
     """The statistics that the published model was trained with.
 

@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 def write_shards(
     warehouse_dir: Path,
     cxr_dir: Path | None,
+    *,
     config: PipelineConfig,
     out_dir: Path,
-    *,
     inputs: str,
     spread: Spread = on_threads,
     progress: Callable[[int, int], None] | None = None,
@@ -52,7 +52,7 @@ def write_shards(
         ContractError: a mart table is absent or breaks its contract.
         ConfigError: radiographs without a folder, or an unusable tokenizer.
     """
-    source = open_source(warehouse_dir, cxr_dir, config)
+    source = open_source(warehouse_dir, cxr_dir, config=config)
     index = read_stay_index(warehouse_dir)
     label = read_labels(warehouse_dir, config.cohort.task, stay_id=index["stay_id"].to_numpy())
     is_train = (index["split"] == str(Split.TRAIN)).to_numpy()

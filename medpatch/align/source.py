@@ -69,7 +69,7 @@ class Images:
     unreadable_dicom_ids: tuple[str, ...]
 
 
-def open_source(warehouse_dir: Path, cxr_dir: Path | None, config: PipelineConfig) -> Source:
+def open_source(warehouse_dir: Path, cxr_dir: Path | None, *, config: PipelineConfig) -> Source:
     """The tables that the run's modalities need; those of others are not looked at.
 
     Raises:
@@ -130,7 +130,7 @@ def read_cxr(source: Source, rows: pl.DataFrame) -> Images:
 
 
 def read_notes(
-    source: Source, modality: Modality, rows: pl.DataFrame, *, tokenizer: "PreTrainedTokenizerFast | None"
+    source: Source, modality: Modality, *, rows: pl.DataFrame, tokenizer: "PreTrainedTokenizerFast | None"
 ) -> NoteChunks | None:
     """The tokenised notes of these stays; None where the run has no such notes."""
     if modality not in source.table or tokenizer is None:

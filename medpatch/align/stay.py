@@ -62,7 +62,11 @@ def manifest_rows(stays: StayColumns, layout: ChannelLayout) -> pl.DataFrame:
         pl.Series("has_cxr", [image is not None for image in images], pl.Boolean),
         pl.Series("cxr_size_px", [0 if image is None else len(image) for image in images], pl.Int64),
         pl.Series("cxr_mean", [None if image is None else image.mean() for image in images], pl.Float64),
-        *(column for m, chunks in stays.notes.items() for column in _note_statistics(str(m), chunks, len(images))),
+        *(
+            column
+            for m, chunks in stays.notes.items()
+            for column in _note_statistics(str(m), chunks, count=len(images))
+        ),
         pl.Series("label_count", np.full(len(stays.label), stays.label.shape[1], dtype=np.int64)),
         pl.Series("label_sum", stays.label.sum(axis=1, dtype=np.int64)),
     )
@@ -136,7 +140,7 @@ def _ehr_statistics(stays: StayColumns, layout: ChannelLayout) -> list[pl.Series
     ]
 
 
-def _note_statistics(name: str, notes: NoteChunks | None, count: int) -> list[pl.Series]:
+def _note_statistics(name: str, notes: NoteChunks | None, *, count: int) -> list[pl.Series]:
     tokens = np.zeros(count, dtype=np.int64)
     if notes is not None:
         tokens = np.diff(notes.chunk_offset[notes.stay_offset]).astype(np.int64)

@@ -31,7 +31,7 @@ def encoder_part(config: PipelineConfig) -> dict[str, Any]:
     }
 
 
-def frozen_part(config: PipelineConfig, modality: Modality, revision: str) -> dict[str, Any]:
+def frozen_part(config: PipelineConfig, modality: Modality, *, revision: str) -> dict[str, Any]:
     """What the features of an encoder that never trains depend on: not on the seed, unless it is made from one."""
     encoder = config.model.encoder
     return {

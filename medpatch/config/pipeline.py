@@ -36,13 +36,6 @@ class PipelineConfig(Frozen):
         """Names of the K labels, in tensor order."""
         return label_names(self.cohort.task)
 
-    @property
-    def ehr_steps(self) -> int | None:
-        """T of the EHR grid, or None where it is the stay's own length."""
-        if self.cohort.window_hours is None:
-            return None
-        return round(self.cohort.window_hours / self.cohort.timestep_hours)
-
     def data_digest(self, raw_fingerprint: str) -> str:
         """Names the folder of everything made before training: same digest, same tensors."""
         sections = (self.cohort, self.split, self.modality)

@@ -101,7 +101,7 @@ def measure_confidence(
         _one_label(
             before[:, k],
             after[:, k],
-            np.asarray(label[:, k]) > 0,
+            is_positive=np.asarray(label[:, k]) > 0,
             is_high=is_high[:, k],
             name=name,
             temperature=float(temperature[k]),
@@ -142,8 +142,8 @@ def read_confidence(checkpoint_dir: Path) -> tuple[ConfidenceReport, ...]:
 def _one_label(
     before: Floats,
     after: Floats,
-    is_positive: NDArray[np.bool_],
     *,
+    is_positive: NDArray[np.bool_],
     is_high: NDArray[np.bool_],
     name: str,
     temperature: float,

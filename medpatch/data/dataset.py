@@ -33,8 +33,8 @@ class ShardDataset:
         self,
         tensor_dir: Path,
         split: Split,
-        modalities: Sequence[Modality] | None = None,
         *,
+        modalities: Sequence[Modality] | None = None,
         required: Sequence[Modality] = (),
         resident_shards: int | None = None,
     ) -> None:

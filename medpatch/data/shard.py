@@ -117,8 +117,8 @@ def read_shard(file: Path, modalities: Sequence[Modality]) -> Shard:
         stay_id=column["stay_id"].to_numpy(),
         subject_id=column["subject_id"].to_numpy(),
         label=column["label"].flatten().to_numpy().reshape(table.num_rows, -1),
-        ehr=_matrix(column["ehr"], EHR_VALUE_COLUMNS, np.dtype(EHR_TYPE)) if has_ehr else None,
-        ehr_observed=_matrix(column["ehr_observed"], EHR_CHANNELS, np.dtype(bool)) if has_ehr else None,
+        ehr=_matrix(column["ehr"], EHR_VALUE_COLUMNS, kind=np.dtype(EHR_TYPE)) if has_ehr else None,
+        ehr_observed=_matrix(column["ehr_observed"], EHR_CHANNELS, kind=np.dtype(bool)) if has_ehr else None,
         cxr=_bytes(column["cxr"]) if Modality.CXR in modalities else None,
         note={m: _note(column[str(m)]) for m in (Modality.RR, Modality.DN) if m in modalities},
     )
@@ -134,7 +134,7 @@ def _whole(column: pa.ChunkedArray, file: Path) -> pa.Array:
     return array
 
 
-def _matrix(column: pa.BinaryArray, width: int, kind: np.dtype) -> Ragged:
+def _matrix(column: pa.BinaryArray, width: int, *, kind: np.dtype) -> Ragged:
     flat = _bytes(column)
     steps = [offset // (width * kind.itemsize) for offset in flat.offset]
     return Ragged(flat.value.view(kind).reshape(-1, width), steps, flat.is_present)

@@ -13,7 +13,7 @@ from medpatch.evaluate.table import ABSENT, Table, interval, p_value
 
 
 def arm_table(
-    runs: Sequence[SplitPrediction], arms: Mapping[Arm, Sequence[SplitPrediction]], config: EvaluateConfig
+    runs: Sequence[SplitPrediction], arms: Mapping[Arm, Sequence[SplitPrediction]], *, config: EvaluateConfig
 ) -> Table:
     """One row per arm, with the paired difference of the whole from it.
 
@@ -26,7 +26,7 @@ def arm_table(
         ContractError: an arm has other stays or labels; then nothing can be paired.
     """
     together = tuple(_beside(run, {arm: found[place] for arm, found in arms.items()}) for place, run in enumerate(runs))
-    judged = judge_models(together, tuple(together[0].models), config)
+    judged = judge_models(together, tuple(together[0].models), config=config)
     gaps = {c.model: c for c in compare(judged, together, level=config.interval_level)}
     ci = f"[{config.interval_level:.0%} CI]"
     columns = ("Arm", f"AUROC {ci}", f"AUPRC {ci}", f"Brier {ci}", f"All minus arm, AUROC {ci}", "p, Holm")

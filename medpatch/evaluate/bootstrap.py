@@ -80,8 +80,8 @@ def draw_subjects(subject_id: NDArray, *, resamples: int, seed: int) -> Draws:
 def replicate(
     score: Floats,
     label: NDArray,
-    draws: Draws,
     *,
+    draws: Draws,
     progress: Callable[[int, int], None] | None = None,
 ) -> Replicates:
     """AUROC and AUPRC of every label in every resample.
@@ -96,7 +96,7 @@ def replicate(
     auroc, auprc = np.full((2, resamples, labels), np.nan)
 
     def one_label(k: int) -> None:
-        ranking = rank(score[:, k], label[:, k], draws.subject, subjects=len(draws.count))
+        ranking = rank(score[:, k], label[:, k], subject=draws.subject, subjects=len(draws.count))
         width = max(1, BLOCK_CELLS // max(1, ranking.steps))
         for start in range(0, resamples, width):
             block = slice(start, start + width)

@@ -55,8 +55,8 @@ class Analyses:
 def analyse(
     val: Sequence[SplitPrediction],
     test: Sequence[SplitPrediction],
-    facts: StayFacts,
     *,
+    facts: StayFacts,
     verdict: Verdict,
     config: PipelineConfig,
     progress: Progress | None = None,
@@ -84,16 +84,16 @@ def analyse(
 
     for variable, group in facts.subgroup.items():
         order = sorted(np.unique(group), key=_age_order) if variable == "Age" else None
-        subgroups += judge_groups(test, main, config.evaluate, variable=variable, group=group, order=order)
+        subgroups += judge_groups(test, main, config=config.evaluate, variable=variable, group=group, order=order)
         step()
     combined: tuple[GroupResult, ...] = ()
     if facts.presence:
         group = combinations(facts.presence)
-        combined = judge_groups(test, pair, config.evaluate, variable="Modalities", group=group)
+        combined = judge_groups(test, pair, config=config.evaluate, variable="Modalities", group=group)
     step()
-    curves = drop_curves(test[0], facts.presence, config.evaluate)
+    curves = drop_curves(test[0], facts.presence, config=config.evaluate)
     step()
-    points = operating_points(val, test, pair, config.evaluate)
+    points = operating_points(val, test, models=pair, config=config.evaluate)
     step()
     return Analyses(tuple(subgroups), combined, curves, points)
 
@@ -101,8 +101,8 @@ def analyse(
 def chapters(
     verdict: Verdict,
     analyses: Analyses,
-    test: Sequence[SplitPrediction],
     *,
+    test: Sequence[SplitPrediction],
     config: PipelineConfig,
     facts: RunFacts | None,
     confidence: Sequence[ConfidenceReport],
@@ -117,19 +117,19 @@ def chapters(
         summary_section(verdict, config),
         comparison_section(verdict, config),
         curve_section(verdict, test[0]),
-        calibration_section(verdict, test[0], config),
+        calibration_section(verdict, test[0], config=config),
         label_section(verdict, config),
         Section("Arms", (arms,) if arms else ()),
-        missing_section(analyses.combined, analyses.curves, verdict, config),
-        subgroup_section(analyses.subgroups, verdict, config),
-        decision_section(analyses.points, verdict, test, config),
+        missing_section(analyses.combined, analyses.curves, verdict=verdict, config=config),
+        subgroup_section(analyses.subgroups, verdict, config=config),
+        decision_section(analyses.points, verdict, test=test, config=config),
         confidence_section(confidence),
         leak_section(config),
         cohort_section(warehouse_dir, config),
         Section("Training", (training,) if training else ()),
-        method_section(verdict, config, facts),
-        card_section(verdict, config, facts, made_up=made_up),
-        tripod_section(verdict, config, facts, made_up=made_up),
+        method_section(verdict, config, facts=facts),
+        card_section(verdict, config, facts=facts, made_up=made_up),
+        tripod_section(verdict, config, facts=facts, made_up=made_up),
     )
     return tuple(section for section in found if section.items)
 

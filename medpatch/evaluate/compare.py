@@ -57,15 +57,15 @@ def compare(
         return ()
     mine = judged[main]
     others = [name for name in judged if name != main and not name.startswith(f"{MEDPATCH}_")]
-    p = [bootstrap_p(paired(mine, judged[name], "auroc")) for name in others]
-    delong = _delong(main, others, runs) if len(runs[0].label_names) == 1 else None
+    p = [bootstrap_p(paired(mine, judged[name], metric="auroc")) for name in others]
+    delong = _delong(main, others, runs=runs) if len(runs[0].label_names) == 1 else None
     corrected, delong_corrected = holm(p), holm(delong) if delong else None
     return tuple(
         Comparison(
             model=name,
-            auroc=difference(mine, judged[name], "auroc", level=level),
-            auprc=difference(mine, judged[name], "auprc", level=level),
-            brier=difference(mine, judged[name], "brier", level=level),
+            auroc=difference(mine, judged[name], metric="auroc", level=level),
+            auprc=difference(mine, judged[name], metric="auprc", level=level),
+            brier=difference(mine, judged[name], metric="brier", level=level),
             p=p[place],
             p_holm=corrected[place],
             delong=delong[place] if delong else None,
@@ -100,7 +100,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _delong(main: str, others: Sequence[str], runs: Sequence[SplitPrediction]) -> list[float]:
+def _delong(main: str, others: Sequence[str], *, runs: Sequence[SplitPrediction]) -> list[float]:
     def of(model: str) -> list:
         return [components(run.models[model].logit[:, 0], run.label[:, 0]) for run in runs]
 

@@ -80,7 +80,7 @@ def thresholds(logit: Floats, label: NDArray, *, fixed: Fixed, target: float) ->
 
 
 def operating_points(
-    val: Sequence[SplitPrediction], test: Sequence[SplitPrediction], models: Sequence[str], config: EvaluateConfig
+    val: Sequence[SplitPrediction], test: Sequence[SplitPrediction], *, models: Sequence[str], config: EvaluateConfig
 ) -> tuple[OperatingPoint, ...]:
     """Every model at every configured point; thresholds come from validation, numbers from test.
 
@@ -97,7 +97,7 @@ def operating_points(
     for fixed, target in targets:
         for model in models:
             measured = [
-                _measure(chosen, judged, model, fixed=fixed, target=target, draws=draws)
+                _measure(chosen, judged, model=model, fixed=fixed, target=target, draws=draws)
                 for chosen, judged in zip(val, test, strict=True)
             ]
             estimates = {
@@ -113,7 +113,7 @@ def operating_points(
     return tuple(found)
 
 
-def net_benefit(probability: Floats, label: NDArray, threshold: Floats) -> Floats:
+def net_benefit(probability: Floats, label: NDArray, *, threshold: Floats) -> Floats:
     """(P,) benefit per stay of acting where probability (N,) reaches each threshold (P,), in true positives.
 
     Source: Vickers and Elkin 2006 (doi:10.1177/0272989X06295361): TP / n - FP / n * t / (1 - t).
@@ -131,7 +131,7 @@ def net_benefit_of_all(label: NDArray, threshold: Floats) -> Floats:
 
 
 def _measure(
-    val: SplitPrediction, test: SplitPrediction, model: str, *, fixed: Fixed, target: float, draws: Draws
+    val: SplitPrediction, test: SplitPrediction, *, model: str, fixed: Fixed, target: float, draws: Draws
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Measure -> (K,) on test and (R, K) in the resamples."""
     limit = thresholds(val.models[model].logit, val.label, fixed=fixed, target=target)

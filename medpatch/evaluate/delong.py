@@ -40,11 +40,6 @@ def components(score: Floats, label: NDArray) -> Components | None:
     return Components(auroc=float(positive.mean()), positive=positive, negative=negative)
 
 
-def standard_error(one: Components) -> float:
-    """Of the AUROC; NaN with fewer than two stays of a class."""
-    return float(np.sqrt(_variance(one.positive) + _variance(one.negative)))
-
-
 def delong_p(one: Sequence[Components], other: Sequence[Components]) -> float:
     """Two-sided p-value of equal AUROC, each the mean over the runs of its model; NaN where it has no spread.
 

@@ -16,7 +16,7 @@ from medpatch.evaluate.table import Table
 HEADS_OF = {"": MEDPATCH, "_high": "medpatch_high", "_low": "medpatch_low"}
 
 
-def to_json(verdict: Verdict, analyses: Analyses, config: PipelineConfig, *, made_up: str | None) -> dict[str, Any]:
+def to_json(verdict: Verdict, analyses: Analyses, *, config: PipelineConfig, made_up: str | None) -> dict[str, Any]:
     """The verdict and the analyses with their configuration; a number that does not exist is null."""
     content = {
         "task": str(config.cohort.task),

@@ -45,28 +45,33 @@ def cohort_picture(steps: Sequence[AttritionStep], splits: Mapping[str, int]) ->
     figure, (axis,) = canvas(8.2, 0.85 * height + 0.6)
     axis.axis("off")
     axis.set(xlim=(0, 1), ylim=(-height + 0.35, 0.5))
-    _box(axis, 0.26, 0.0, f"{steps[0].criterion}\n{steps[0].stays_left:,} stays, {steps[0].subjects_left:,} patients")
+    _box(
+        axis,
+        0.26,
+        y=0.0,
+        text=f"{steps[0].criterion}\n{steps[0].stays_left:,} stays, {steps[0].subjects_left:,} patients",
+    )
     for place, step in enumerate(lost, start=1):
         y, before = -STEP * place, -STEP * (place - 1)
-        _arrow(axis, (0.26, before - 0.24), (0.26, y + 0.24))
-        _arrow(axis, (0.26, (before + y) / 2), (RIGHT - 0.02, (before + y) / 2))
+        _arrow(axis, (0.26, before - 0.24), end=(0.26, y + 0.24))
+        _arrow(axis, (0.26, (before + y) / 2), end=(RIGHT - 0.02, (before + y) / 2))
         axis.text(RIGHT, (before + y) / 2, f"not: {step.criterion}\n{step.stays_lost:,} stays", fontsize=8.5,
                   color=INK, va="center", ha="left", bbox=LOST)  # fmt: skip
-        _box(axis, 0.26, y, f"{step.stays_left:,} stays, {step.subjects_left:,} patients")
+        _box(axis, 0.26, y=y, text=f"{step.stays_left:,} stays, {step.subjects_left:,} patients")
     bottom = -STEP * len(lost)
     for place, (split, stays) in enumerate(splits.items()):
         x = 0.08 + place * 0.18 if len(splits) > 1 else 0.26
-        _arrow(axis, (0.26, bottom - 0.24), (x, bottom - STEP + 0.3))
-        _box(axis, x, bottom - STEP, f"{split}\n{stays:,} stays")
+        _arrow(axis, (0.26, bottom - 0.24), end=(x, bottom - STEP + 0.3))
+        _box(axis, x, y=bottom - STEP, text=f"{split}\n{stays:,} stays")
     caption = "ICU stays that are left after each criterion, in the order applied, and those lost at it."
     if kept_all:
         caption += f" Criteria that every stay met: {'; '.join(kept_all)}."
     return Picture("cohort_flow", "Cohort flow", caption, figure)
 
 
-def _box(axis: Axes, x: float, y: float, text: str) -> None:
+def _box(axis: Axes, x: float, *, y: float, text: str) -> None:
     axis.text(x, y, text, fontsize=9, color=INK, va="center", ha="center", bbox=BOX)
 
 
-def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+def _arrow(axis: Axes, start: tuple[float, float], *, end: tuple[float, float]) -> None:
     axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.0})

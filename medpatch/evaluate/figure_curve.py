@@ -26,13 +26,13 @@ def roc_picture(prediction: SplitPrediction, results: Sequence[ModelResult]) -> 
     axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
     for result in reversed(results):
         logit = prediction.models[result.model].logit
-        x, y = _mean_roc(logit, prediction.label, columns)
-        _line(axis, x, y, result, text=f"{style(result.model).label}  {result.macro.auroc.value:.3f}")
+        x, y = _mean_roc(logit, prediction.label, columns=columns)
+        _line(axis, x, y=y, result=result, text=f"{style(result.model).label}  {result.macro.auroc.value:.3f}")
     axis.set_xlabel("False-positive rate (1 − specificity)", color=INK)
     axis.set_ylabel("True-positive rate (sensitivity)", color=INK)
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
-    _legend(axis, "lower right", "AUROC")
-    return Picture("roc", "ROC curves", _caption("ROC", len(columns), prediction), figure)
+    _legend(axis, "lower right", title="AUROC")
+    return Picture("roc", "ROC curves", _caption("ROC", len(columns), prediction=prediction), figure)
 
 
 def pr_picture(prediction: SplitPrediction, results: Sequence[ModelResult]) -> Picture | None:
@@ -48,16 +48,18 @@ def pr_picture(prediction: SplitPrediction, results: Sequence[ModelResult]) -> P
         ha="left", va="top", fontsize=8, color=GREY,
     )  # fmt: skip
     for result in reversed(results):
-        y = _mean_precision(prediction.models[result.model].logit, prediction.label, columns)
-        _line(axis, STEPS, y, result, text=f"{style(result.model).label}  {result.macro.auprc.value:.3f}")
+        y = _mean_precision(prediction.models[result.model].logit, prediction.label, columns=columns)
+        _line(axis, STEPS, y=y, result=result, text=f"{style(result.model).label}  {result.macro.auprc.value:.3f}")
     axis.set_xlabel("Recall (sensitivity)", color=INK)
     axis.set_ylabel("Precision (positive predictive value)", color=INK)
     axis.set(xlim=(-0.01, 1.01), ylim=(0, 1.02))
-    _legend(axis, "upper left", "AUPRC", outside=True)
-    return Picture("pr", "Precision–recall curves", _caption("Precision–recall", len(columns), prediction), figure)
+    _legend(axis, "upper left", title="AUPRC", outside=True)
+    return Picture(
+        "pr", "Precision–recall curves", _caption("Precision–recall", len(columns), prediction=prediction), figure
+    )
 
 
-def _line(axis: Axes, x: Floats, y: Floats, result: ModelResult, *, text: str) -> None:
+def _line(axis: Axes, x: Floats, *, y: Floats, result: ModelResult, text: str) -> None:
     look, is_main = style(result.model), result.model == MEDPATCH
     axis.plot(
         x, y, label=text, color=look.colour, linestyle=look.line, linewidth=2.6 if is_main else 1.4,
@@ -65,7 +67,7 @@ def _line(axis: Axes, x: Floats, y: Floats, result: ModelResult, *, text: str) -
     )  # fmt: skip
 
 
-def _legend(axis: Axes, place: str, title: str, *, outside: bool = False) -> None:
+def _legend(axis: Axes, place: str, *, title: str, outside: bool = False) -> None:
     handles, texts = axis.get_legend_handles_labels()
     box = {"bbox_to_anchor": (1.01, 1.0)} if outside else {}
     legend = axis.legend(
@@ -80,14 +82,14 @@ def _two_class(prediction: SplitPrediction) -> list[int]:
     return [k for k in range(len(share)) if 0 < share[k] < 1]
 
 
-def _mean_roc(logit: Floats, label: NDArray, columns: list[int]) -> tuple[Floats, Floats]:
+def _mean_roc(logit: Floats, label: NDArray, *, columns: list[int]) -> tuple[Floats, Floats]:
     curves = [roc_curve(label[:, k], logit[:, k], drop_intermediate=False)[:2] for k in columns]
     if len(curves) == 1:
         return curves[0]
     return STEPS, np.mean([np.interp(STEPS, fpr, tpr) for fpr, tpr in curves], axis=0)
 
 
-def _mean_precision(logit: Floats, label: NDArray, columns: list[int]) -> Floats:
+def _mean_precision(logit: Floats, label: NDArray, *, columns: list[int]) -> Floats:
     """Precision of the first threshold that reaches each recall: the steps that average precision sums."""
     curves = []
     for k in columns:
@@ -98,7 +100,7 @@ def _mean_precision(logit: Floats, label: NDArray, columns: list[int]) -> Floats
     return np.mean(curves, axis=0)
 
 
-def _caption(kind: str, labels: int, prediction: SplitPrediction) -> str:
+def _caption(kind: str, labels: int, *, prediction: SplitPrediction) -> str:
     if len(prediction.label_names) == 1:
         return f"{kind} curve of each model on every stay of the {prediction.split} split."
     return (

@@ -46,7 +46,7 @@ def forest_picture(
             y -= 1
         for row in (r for r in rows if r.heading == heading):
             for place, model in enumerate(models):
-                _dot(axis, y + OFFSET * ((len(models) - 1) / 2 - place), row.estimates.get(model), model)
+                _dot(axis, y + OFFSET * ((len(models) - 1) / 2 - place), estimate=row.estimates.get(model), model=model)
             ticks.append(y)
             texts.append(f"{row.name}  (n = {row.stays:,})")
             y -= 1
@@ -63,7 +63,7 @@ def forest_picture(
     return Picture(name, title, caption, figure)
 
 
-def _dot(axis, y: float, estimate: Estimate | None, model: str) -> None:
+def _dot(axis, y: float, *, estimate: Estimate | None, model: str) -> None:
     if estimate is None or not np.isfinite(estimate.value):
         return
     look = style(model)

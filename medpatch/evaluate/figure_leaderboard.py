@@ -15,8 +15,8 @@ def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Pict
     ranked = sorted(results, key=lambda r: np.nan_to_num(r.macro.auroc.value, nan=-1))
     figure, (left, right) = canvas(9.2, 0.42 * len(ranked) + 1.5, columns=2, sharey=True)
     for y, result in enumerate(ranked):
-        _row(left, y, result.macro.auroc, result.model)
-        _row(right, y, result.macro.auprc, result.model)
+        _row(left, y, estimate=result.macro.auroc, model=result.model)
+        _row(right, y, estimate=result.macro.auprc, model=result.model)
         if result.oracle_auroc is not None:
             left.plot([result.oracle_auroc] * 2, [y - 0.32, y + 0.32], color=INK, linewidth=1.6)
     left.set_yticks(range(len(ranked)), [style(r.model).label for r in ranked])
@@ -50,7 +50,14 @@ def label_picture(main: ModelResult, single: ModelResult | None) -> Picture:
                   fontsize=8.5, fontweight="bold", color=GREY)  # fmt: skip
         y -= 1
         for score in (s for s in order if s.group == group):
-            _pair(axis, y, score, rival.get(score.name), main=main.model, single=single.model if single else "")
+            _pair(
+                axis,
+                y,
+                score=score,
+                rival=rival.get(score.name),
+                main=main.model,
+                single=single.model if single else "",
+            )
             ticks.append(y)
             texts.append(_words(score.name))
             y -= 1
@@ -68,7 +75,7 @@ def label_picture(main: ModelResult, single: ModelResult | None) -> Picture:
     return Picture("labels", "Each label", caption, figure)
 
 
-def _row(axis: Axes, y: float, estimate: Estimate, model: str) -> None:
+def _row(axis: Axes, y: float, *, estimate: Estimate, model: str) -> None:
     look = style(model)
     if np.isnan(estimate.value):
         axis.text(0.02, y, "undefined", transform=axis.get_yaxis_transform(), fontsize=8, color=GREY, va="center")
@@ -81,7 +88,7 @@ def _row(axis: Axes, y: float, estimate: Estimate, model: str) -> None:
     )  # fmt: skip
 
 
-def _pair(axis: Axes, y: float, score: Score, rival: Score | None, *, main: str, single: str) -> None:
+def _pair(axis: Axes, y: float, *, score: Score, rival: Score | None, main: str, single: str) -> None:
     if rival is not None and np.isfinite(rival.auroc.value):
         look = style(single)
         axis.plot([rival.auroc.low, rival.auroc.high], [y - 0.2] * 2, color=look.colour, linewidth=1.0)

@@ -11,6 +11,7 @@ from torch import Tensor
 from medpatch.evaluate.name import ENSEMBLE, ENSEMBLE_MEMBERS, LATE, unimodal
 from medpatch.feature.opening import SplitIndex
 from medpatch.model.baseline.ensemble import mean_of_models
+from medpatch.model.baseline.late import mean_of_present
 
 Progress = Callable[[int, int], None]
 Floats = NDArray[np.floating]
@@ -87,18 +88,19 @@ def _with_absent_stays(index: SplitIndex, logit: dict[str, Floats], *, prevalenc
     everyone = np.ones(len(presence), bool)
     prior = np.log(prevalence) - np.log1p(-prevalence)  # (K,)
     is_available = dict.fromkeys(logit, everyone)
-    total, heard = np.zeros(label.shape), np.zeros((len(presence), 1))
+    heard: list[tuple[Floats, NDArray[np.bool_]]] = []
     for column, modality in enumerate(index.modalities):
         name, here = unimodal(modality), presence[:, column]
         if name not in logit:
             continue
         is_available[name] = here
-        total += np.where(here[:, None], logit[name], 0.0)
-        heard += here[:, None]
+        heard.append((logit[name], here))
         logit[name] = np.where(here[:, None], logit[name], prior)
-    if heard.any():
-        # Deviates: the published late fusion also averages over absent modalities
-        logit[LATE] = np.where(heard > 0, total / np.maximum(heard, 1), prior)
+    present = np.stack([here for _, here in heard], axis=1) if heard else np.zeros((len(presence), 0), bool)
+    if present.any():
+        one_by_one = torch.from_numpy(np.stack([value for value, _ in heard], axis=1))  # (N, M, K)
+        mean = mean_of_present(one_by_one, torch.from_numpy(present)).numpy()
+        logit[LATE] = np.where(present.any(axis=1, keepdims=True), mean, prior)
         is_available[LATE] = everyone
     return SplitLogits(
         stay_id=index.stay_id.numpy(),

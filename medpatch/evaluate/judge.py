@@ -56,8 +56,8 @@ class Verdict:
 def judge(
     val: Sequence[SplitPrediction],
     test: Sequence[SplitPrediction],
-    config: PipelineConfig,
     *,
+    config: PipelineConfig,
     oracle_dir: Path | None,
     head: str,
     progress: Progress | None = None,
@@ -81,8 +81,8 @@ def judge(
 
     names = single_class_labels(first.label, first.label_names, split="test")
     warnings = [f"{name}: one class in the test split; AUROC and AUPRC undefined, left out of means" for name in names]
-    judged = judge_models(test, models, config.evaluate, progress=step(0))
-    best_single, notes = choose_single(val, singles, config)
+    judged = judge_models(test, models, config=config.evaluate, progress=step(0))
+    best_single, notes = choose_single(val, singles, config=config)
     level = config.evaluate.interval_level
     results = tuple(
         one.result if best_single is None else with_difference(one, judged[best_single], level=level)
@@ -90,11 +90,11 @@ def judge(
     )
     warnings += [*notes, *_thin(judged, config.evaluate.bootstrap_resamples)]
     if oracle_dir is not None:
-        results, left_out = _with_oracle(results, oracle_dir, first, config=config, best_single=best_single)
+        results, left_out = _with_oracle(results, oracle_dir, test=first, config=config, best_single=best_single)
         warnings += left_out
     own = []
     for number, single in enumerate(singles):
-        own += _own_stays(test, single, config, models=models)
+        own += _own_stays(test, single, config=config, models=models)
         if progress is not None:
             progress(len(models) + number + 1, total)
     subjects = results[0].subjects
@@ -114,7 +114,7 @@ def judge(
 
 
 def choose_single(
-    val: Sequence[SplitPrediction], singles: tuple[str, ...], config: PipelineConfig
+    val: Sequence[SplitPrediction], singles: tuple[str, ...], *, config: PipelineConfig
 ) -> tuple[str | None, tuple[str, ...]]:
     """The unimodal model with the best macro AUROC on validation, and what is to be said about the choice.
 
@@ -148,8 +148,8 @@ def _thin(judged: dict[str, Judged], resamples: int) -> list[str]:
 def _with_oracle(
     results: tuple[ModelResult, ...],
     oracle_dir: Path,
-    test: SplitPrediction,
     *,
+    test: SplitPrediction,
     config: PipelineConfig,
     best_single: str | None,
 ) -> tuple[tuple[ModelResult, ...], tuple[str, ...]]:
@@ -170,12 +170,12 @@ def _with_oracle(
 
 
 def _own_stays(
-    test: Sequence[SplitPrediction], single: str, config: PipelineConfig, *, models: tuple[str, ...]
+    test: Sequence[SplitPrediction], single: str, *, config: PipelineConfig, models: tuple[str, ...]
 ) -> list[ModelResult]:
     rows = test[0].models[single].is_available
     if not rows.any():
         return []
     modality = Modality(single.removeprefix(UNIMODAL_PREFIX))
     pair = tuple(m for m in (unimodal(modality), MEDPATCH) if m in models)
-    judged = judge_models(test, pair, config.evaluate, subset=str(modality), rows=rows)
+    judged = judge_models(test, pair, config=config.evaluate, subset=str(modality), rows=rows)
     return [one.result for one in judged.values()]

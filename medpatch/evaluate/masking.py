@@ -26,10 +26,10 @@ def drops(model: MedPatch, features: Features) -> Mapping[str, Tensor]:
     modalities = model.fusion.modalities
     if len(modalities) < 2:
         return {}
-    return {f"{WITHOUT_PREFIX}{m}": model.fuse(without(model, features, m)).late for m in modalities}
+    return {f"{WITHOUT_PREFIX}{m}": model.fuse(without(model, features, modality=m)).late for m in modalities}
 
 
-def without(model: MedPatch, features: Features, modality: Modality) -> Features:
+def without(model: MedPatch, features: Features, *, modality: Modality) -> Features:
     """The features as they are when no stay has the modality: absent, not zero-filled.
 
     Args:

@@ -45,21 +45,17 @@ def auroc(score: Floats, label: NDArray, *, weight: Floats | None = None) -> Flo
     return rank_metrics(score, label, weight=weight).auroc
 
 
-def average_precision(score: Floats, label: NDArray, *, weight: Floats | None = None) -> Floats:
-    """(K,) area under the precision-recall steps, as scikit-learn's average_precision_score; NaN with one class.
-
-    Args and errors as `auroc`. Deviates: scikit-learn gives 0 without positives and 1 without negatives.
-    """
-    return rank_metrics(score, label, weight=weight).auprc
-
-
 def rank_metrics(score: Floats, label: NDArray, *, weight: Floats | None = None) -> RankMetrics:
-    """Both ranking metrics, each (K,), from one sort per label; arguments and errors as `auroc`."""
+    """AUROC and AUPRC, each (K,), from one sort per label; arguments and errors as `auroc`.
+
+    AUPRC is the area under the precision-recall steps, as scikit-learn's average_precision_score; NaN with one
+    class. Deviates: scikit-learn gives 0 without positives and 1 without negatives.
+    """
     _check(score, label)
     column = np.ones((len(score), 1)) if weight is None else np.asarray(weight, float)[:, None]
     stay = np.arange(len(score))
     each = [
-        weighted_metrics(rank(score[:, k], label[:, k], stay, subjects=len(score)), column)
+        weighted_metrics(rank(score[:, k], label[:, k], subject=stay, subjects=len(score)), column)
         for k in range(score.shape[1])
     ]
     return RankMetrics(auroc=np.array([e.auroc[0] for e in each]), auprc=np.array([e.auprc[0] for e in each]))

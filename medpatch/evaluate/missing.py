@@ -62,7 +62,7 @@ def drop_curve(
     for share in config.drop_shares:
         logit = predict_without(modality, share, config.seed)
         value = macro(auroc(logit, prediction.label)).value
-        resampled = macro_replicates(replicate(logit, prediction.label, draws).auroc)
+        resampled = macro_replicates(replicate(logit, prediction.label, draws=draws).auroc)
         points.append(estimate(value, resampled, level=config.interval_level))
     return DropCurve(modality=modality, stays=stays, share=config.drop_shares, auroc=tuple(points))
 
@@ -92,7 +92,7 @@ def from_rows(prediction: SplitPrediction, presence: Mapping[Modality, NDArray[n
 
 
 def drop_curves(
-    prediction: SplitPrediction, presence: Mapping[Modality, NDArray[np.bool_]], config: EvaluateConfig
+    prediction: SplitPrediction, presence: Mapping[Modality, NDArray[np.bool_]], *, config: EvaluateConfig
 ) -> tuple[DropCurve, ...]:
     """One curve per modality that some stay has and that the predictions were also made without."""
     there = [m for m in presence if f"{WITHOUT_PREFIX}{m}" in prediction.models and presence[m].any()]

@@ -92,7 +92,7 @@ def render_markdown(title: str, blocks: Sequence[Block], *, made_up: str | None)
     return "\n\n".join(parts) + "\n"
 
 
-def render_html(title: str, blocks: Sequence[Block], folder: Path, *, made_up: str | None) -> str:
+def render_html(title: str, blocks: Sequence[Block], *, folder: Path, made_up: str | None) -> str:
     """The page in HTML with style and pictures inside, so that the one file can be mailed or archived."""
     banner = f'<p class="made-up">{MADE_UP}: {escape(made_up)}</p>' if made_up else ""
     body = "\n".join(_html(block, folder) for block in _marked(blocks, made_up))

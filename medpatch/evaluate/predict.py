@@ -81,10 +81,10 @@ def write_predictions(
 def predict_all(
     models: Mapping[str, Path],
     earlier: StageDirs,
+    *,
     tensor_dir: Path,
     config: PipelineConfig,
     target: Path,
-    *,
     inputs: str,
     progress: Progress | None = None,
 ) -> Path:
@@ -114,7 +114,7 @@ def predict_all(
             f"{models[MEDPATCH]}: trained for {len(zoo.label_names)} labels of another task than "
             f"{config.cohort.task}; name the checkpoint folder of this run"
         )
-    index = {split: _index(tensor_dir, split, earlier) for split in (Split.VAL, Split.TEST)}
+    index = {split: _index(tensor_dir, split, earlier=earlier) for split in (Split.VAL, Split.TEST)}
     size = config.evaluate.batch_size
     total, before, splits = sum(-(-len(part) // size) for part in index.values()), 0, {}
     for split, part in index.items():
@@ -137,8 +137,8 @@ def predict_all(
     )
 
 
-def _index(tensor_dir: Path, split: Split, earlier: StageDirs) -> SplitIndex:
-    found = open_index(tensor_dir, split, earlier.modalities)
+def _index(tensor_dir: Path, split: Split, *, earlier: StageDirs) -> SplitIndex:
+    found = open_index(tensor_dir, split, modalities=earlier.modalities)
     if not len(found):
         raise ContractError(
             f"{tensor_dir}: the {split} split has no stay; look at the split fractions and at stay_index"

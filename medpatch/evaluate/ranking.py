@@ -36,7 +36,7 @@ class RankMetrics:
     auprc: Floats
 
 
-def rank(score: Floats, label: NDArray, subject: NDArray[np.integer], *, subjects: int) -> Ranking:
+def rank(score: Floats, label: NDArray, *, subject: NDArray[np.integer], subjects: int) -> Ranking:
     """The order of one label's stays.
 
     Args:

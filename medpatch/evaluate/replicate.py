@@ -41,8 +41,8 @@ METRICS = tuple(field.name for field in fields(Replicates))
 def replicate_all(
     logit: Floats,
     probability: Floats,
-    label: NDArray,
     *,
+    label: NDArray,
     draws: Draws,
     bins: int,
     fitted: Recalibration | None = None,
@@ -63,9 +63,9 @@ def replicate_all(
     (Davidson and MacKinnon 1999, doi:10.1111/1468-2354.00022; Andrews 2002, doi:10.1111/1468-0262.00271);
     the other four are exact.
     """
-    ranked = replicate(logit, label, draws, progress=progress)
-    brier, ece = _errors(probability, label, draws, bins=bins)
-    slope, intercept = _recalibrated(logit, label, draws, found=fitted or recalibrate(logit, label))
+    ranked = replicate(logit, label, draws=draws, progress=progress)
+    brier, ece = _errors(probability, label, draws=draws, bins=bins)
+    slope, intercept = _recalibrated(logit, label, draws=draws, found=fitted or recalibrate(logit, label))
     return Replicates(auroc=ranked.auroc, auprc=ranked.auprc, brier=brier, ece=ece, slope=slope, intercept=intercept)
 
 
@@ -103,7 +103,7 @@ def summed(column: Floats, draws: Draws) -> Floats:
     return draws.count.T @ (owner @ column).astype(np.float32)
 
 
-def _errors(probability: Floats, label: NDArray, draws: Draws, *, bins: int) -> tuple[Floats, Floats]:
+def _errors(probability: Floats, label: NDArray, *, draws: Draws, bins: int) -> tuple[Floats, Floats]:
     labels = label.shape[1]
     drawn = summed(np.ones((len(label), 1)), draws)
     brier = summed((probability - label) ** 2, draws) / drawn
@@ -116,7 +116,7 @@ def _errors(probability: Floats, label: NDArray, draws: Draws, *, bins: int) -> 
     return brier.astype(float), ece
 
 
-def _recalibrated(logit: Floats, label: NDArray, draws: Draws, *, found: Recalibration) -> tuple[Floats, Floats]:
+def _recalibrated(logit: Floats, label: NDArray, *, draws: Draws, found: Recalibration) -> tuple[Floats, Floats]:
     x = np.clip(logit.astype(float), -found.limit, found.limit)
     positives, drawn = summed(label.astype(float), draws), summed(np.ones((len(label), 1)), draws)
     has_both = (positives > 0) & (positives < drawn)

@@ -18,8 +18,8 @@ from medpatch.evaluate.terminal import ResultTable, from_json
 def evaluate_run(
     predictions_path: Path,
     out_dir: Path,
-    config: PipelineConfig,
     *,
+    config: PipelineConfig,
     inputs: str,
     oracle_dir: Path | None = None,
     histories: History = (),
@@ -52,7 +52,7 @@ def evaluate_run(
     return evaluate_runs(
         {predictions_path.parent.parent.name: predictions_path},
         out_dir,
-        config,
+        config=config,
         inputs=inputs,
         title=f"MedPatch: {TASK_WORDS[config.cohort.task]}",
         material=Material(

@@ -100,8 +100,8 @@ class Material:
 def evaluate_runs(
     predictions: Mapping[str, Path],
     out_dir: Path,
-    config: PipelineConfig,
     *,
+    config: PipelineConfig,
     inputs: str,
     title: str,
     material: Material,
@@ -135,7 +135,7 @@ def evaluate_runs(
     val, test = (tuple(runs[split].values()) for split in (Split.VAL, Split.TEST))
     head, made_up = _head(next(iter(predictions.values())).parent), material.made_up
     judging, analysing = _halves(progress)
-    verdict = judge(val, test, config, oracle_dir=material.oracle_dir, head=head, progress=judging)
+    verdict = judge(val, test, config=config, oracle_dir=material.oracle_dir, head=head, progress=judging)
     if material.facts is not None:
         left_out = tuple(f"{one.words}." for one in material.facts.dropped)
         verdict = replace(verdict, warnings=(*left_out, *verdict.warnings))
@@ -146,18 +146,18 @@ def evaluate_runs(
         warehouse_dir=material.warehouse_dir,
         age_edges_years=config.evaluate.age_edges_years,
     )
-    analyses = analyse(val, test, stays, verdict=verdict, config=config, progress=analysing)
+    analyses = analyse(val, test, facts=stays, verdict=verdict, config=config, progress=analysing)
     sections = chapters(
         verdict,
         analyses,
-        test,
+        test=test,
         config=config,
         facts=material.facts,
         confidence=material.confidence,
         histories=material.histories,
         made_up=made_up,
         warehouse_dir=material.warehouse_dir,
-        arms=_arms(test, config, material),
+        arms=_arms(test, config, material=material),
     )
     table = build_result_table(verdict.results, title=title, level=config.evaluate.interval_level, made_up=made_up)
     markdown = (f"**{MADE_UP}:** {made_up}\n\n" if made_up else "") + to_markdown(tables_in(sections)[0])
@@ -165,8 +165,8 @@ def evaluate_runs(
         _write_parts(sections, aside, made_up=made_up, source=verdict.source)
         blocks = to_blocks(sections, figure_dir=FIGURE_DIR)
         (aside / PAGE_MARKDOWN).write_text(render_markdown(title, blocks, made_up=made_up))
-        (aside / PAGE).write_text(render_html(title, blocks, aside, made_up=made_up))
-        (aside / METRICS).write_text(json.dumps(to_json(verdict, analyses, config, made_up=made_up), indent=1))
+        (aside / PAGE).write_text(render_html(title, blocks, folder=aside, made_up=made_up))
+        (aside / METRICS).write_text(json.dumps(to_json(verdict, analyses, config=config, made_up=made_up), indent=1))
         (aside / METRICS_CSV).write_text(to_csv(long_table(verdict)))
         (aside / RESULT).write_text(json.dumps({"terminal": terminal_json(table), "markdown": markdown}, indent=1))
         if material.facts is not None:
@@ -185,14 +185,14 @@ def _write_parts(sections: Sequence[Section], aside: Path, *, made_up: str | Non
         (aside / TABLE_DIR / f"{one.name}.tex").write_text(to_latex(one, note=MARK if made_up else ""))
 
 
-def _arms(test: Sequence[SplitPrediction], config: PipelineConfig, material: Material) -> Table | None:
+def _arms(test: Sequence[SplitPrediction], config: PipelineConfig, *, material: Material) -> Table | None:
     if not material.arms:
         return None
     arms = {
         arm: [read_predictions(path, Split.TEST, label_names=config.labels) for path in paths]
         for arm, paths in material.arms.items()
     }
-    return arm_table(test, arms, config.evaluate)
+    return arm_table(test, arms, config=config.evaluate)
 
 
 def _halves(progress: Progress | None) -> tuple[Progress | None, Progress | None]:

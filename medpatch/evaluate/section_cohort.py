@@ -30,7 +30,7 @@ def cohort_section(warehouse_dir: Path | None, config: PipelineConfig) -> Sectio
         items += [cohort_picture(_steps(marts["cohort_attrition"]), splits), attrition_table(marts["cohort_attrition"])]
     if marts["stay"] is not None and index is not None:
         labels = _read(warehouse_dir, f"label_{_label_mart(config)}")
-        items.append(table_one(marts["stay"], index, labels, config))
+        items.append(table_one(marts["stay"], index, labels=labels, config=config))
     if marts["row_account"] is not None:
         items.append(account_table(marts["row_account"], config))
     return Section("Cohort", tuple(item for item in items if item is not None))
@@ -64,7 +64,7 @@ def _why_unreadable(config: PipelineConfig) -> str:
     )
 
 
-def table_one(stay: pl.DataFrame, index: pl.DataFrame, labels: pl.DataFrame | None, config: PipelineConfig) -> Table:
+def table_one(stay: pl.DataFrame, index: pl.DataFrame, *, labels: pl.DataFrame | None, config: PipelineConfig) -> Table:
     """Table 1: the stays of the task by split; a count below the smallest group is hidden.
 
     Args:
@@ -81,7 +81,9 @@ def table_one(stay: pl.DataFrame, index: pl.DataFrame, labels: pl.DataFrame | No
         return (name, *(cell(frame) for frame in groups.values()))
 
     def share(condition: pl.Expr):
-        return lambda frame: _share(frame.select(condition.fill_null(False).sum()).item(), frame.height, smallest)
+        return lambda frame: _share(
+            frame.select(condition.fill_null(False).sum()).item(), frame.height, smallest=smallest
+        )
 
     def quartiles(column: str, digits: int):
         return lambda frame: _quartiles(frame[column], digits)
@@ -111,7 +113,7 @@ def table_one(stay: pl.DataFrame, index: pl.DataFrame, labels: pl.DataFrame | No
     return Table("table_one", "Table 1: the cohort by split", ("", *groups), tuple(rows), caption)
 
 
-def _share(part: int, whole: int, smallest: int) -> str:
+def _share(part: int, whole: int, *, smallest: int) -> str:
     if 0 < part < smallest:
         return hidden_below(part, smallest)
     return f"{count(part)} ({100 * part / whole:.1f})" if whole else ABSENT

@@ -18,7 +18,7 @@ PANEL_COLUMNS = 5
 
 
 def decision_section(
-    points: Sequence[OperatingPoint], verdict: Verdict, test: Sequence[SplitPrediction], config: PipelineConfig
+    points: Sequence[OperatingPoint], verdict: Verdict, *, test: Sequence[SplitPrediction], config: PipelineConfig
 ) -> Section:
     """Operating points of MedPatch and the best single modality, and what acting on them would bring."""
     models = [m for m in (verdict.main.model, verdict.best_single) if m is not None]
@@ -59,7 +59,7 @@ def benefit_picture(test: Sequence[SplitPrediction], models: Sequence[str]) -> P
                   linestyle=(0, (3, 2)), label="act on everybody")  # fmt: skip
         for model in models:
             look = style(model)
-            each = [net_benefit(run.models[model].probability[:, k], label[:, k], threshold) for run in test]
+            each = [net_benefit(run.models[model].probability[:, k], label[:, k], threshold=threshold) for run in test]
             axis.plot(100 * threshold, np.mean(each, axis=0), color=look.colour, linestyle=look.line, linewidth=1.8,
                       label=look.label)  # fmt: skip
         axis.set_ylim(-0.15 * prevalence - 0.002, 1.1 * prevalence + 0.002)

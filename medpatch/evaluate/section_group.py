@@ -18,7 +18,7 @@ from medpatch.evaluate.table import ABSENT, Table, count, hidden_below, interval
 from medpatch.evaluate.table_result import subset_table
 
 
-def subgroup_section(groups: Sequence[GroupResult], verdict: Verdict, config: PipelineConfig) -> Section:
+def subgroup_section(groups: Sequence[GroupResult], verdict: Verdict, *, config: PipelineConfig) -> Section:
     """Sex, age, race group and first care unit."""
     if not groups:
         return Section("Subgroups", ())
@@ -38,7 +38,7 @@ def subgroup_section(groups: Sequence[GroupResult], verdict: Verdict, config: Pi
 
 
 def missing_section(
-    combined: Sequence[GroupResult], curves: Sequence[DropCurve], verdict: Verdict, config: PipelineConfig
+    combined: Sequence[GroupResult], curves: Sequence[DropCurve], *, verdict: Verdict, config: PipelineConfig
 ) -> Section:
     """Exact combinations, drop curves, each modality's own stays, availability alone."""
     level, items = config.evaluate.interval_level, []

@@ -11,7 +11,7 @@ from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled
 from medpatch.evaluate.table import Table, count
 
 
-def method_section(verdict: Verdict, config: PipelineConfig, facts: RunFacts | None) -> Section:
+def method_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) -> Section:
     """What was chosen where, where the numbers come from, and who looked at the test split."""
     chosen = (
         "Chosen on validation: the epoch of every stage and the best single modality (on the validation patients that "
@@ -27,22 +27,22 @@ def method_section(verdict: Verdict, config: PipelineConfig, facts: RunFacts | N
     return Section("How this was evaluated", (Bullets(chosen), _provenance(facts), *_reads(facts)))
 
 
-def card_section(verdict: Verdict, config: PipelineConfig, facts: RunFacts | None, *, made_up: str | None) -> Section:
+def card_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None) -> Section:
     """Model card, from the run's own facts.
 
     Source: Mitchell et al. 2019 (doi:10.1145/3287560.3287596), its headings.
     """
-    words = facts_in_words(verdict, config, facts, made_up=made_up)
+    words = facts_in_words(verdict, config, facts=facts, made_up=made_up)
     rows = tuple((row["heading"], row["answer"]) for row in filled(CARD, words, made_up=made_up is not None))
     return Section("Model card", (Table("model_card", "Model card", ("", "This run"), rows, ""),))
 
 
-def tripod_section(verdict: Verdict, config: PipelineConfig, facts: RunFacts | None, *, made_up: str | None) -> Section:
+def tripod_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None) -> Section:
     """TRIPOD+AI checklist, filled where the run knows the answer.
 
     Source: Collins et al. 2024 (doi:10.1136/bmj-2023-078378); the items in our own words.
     """
-    words = facts_in_words(verdict, config, facts, made_up=made_up)
+    words = facts_in_words(verdict, config, facts=facts, made_up=made_up)
     names = ("item", "section", "asks", "status", "answer")
     rows = tuple(tuple(row[n] for n in names) for row in filled(CHECKLIST, words, made_up=made_up is not None))
     tally = Counter(row[3] for row in rows)

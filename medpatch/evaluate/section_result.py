@@ -53,7 +53,7 @@ def curve_section(verdict: Verdict, test: SplitPrediction) -> Section:
     return Section("Discrimination", (*first_seed_note(verdict), *(p for p in found if p is not None)))
 
 
-def calibration_section(verdict: Verdict, test: SplitPrediction, config: PipelineConfig) -> Section:
+def calibration_section(verdict: Verdict, test: SplitPrediction, *, config: PipelineConfig) -> Section:
     """Numbers and curves."""
     level, points = config.evaluate.interval_level, config.evaluate.calibration_bins
     table = calibration_table(verdict.results, level=level)

@@ -28,10 +28,10 @@ def filled(path: Path, facts: Mapping[str, str], *, made_up: bool) -> list[dict[
 
 
 def facts_in_words(
-    verdict: Verdict, config: PipelineConfig, facts: RunFacts | None, *, made_up: str | None
+    verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None
 ) -> Mapping[str, str]:
     """What the templates may name."""
-    return {**_data(config, made_up=made_up), **_model(verdict, config, facts), **_result(verdict)}
+    return {**_data(config, made_up=made_up), **_model(verdict, config, facts=facts), **_result(verdict)}
 
 
 def _data(config: PipelineConfig, *, made_up: str | None) -> dict[str, str]:
@@ -60,7 +60,7 @@ def _data(config: PipelineConfig, *, made_up: str | None) -> dict[str, str]:
     }
 
 
-def _model(verdict: Verdict, config: PipelineConfig, facts: RunFacts | None) -> dict[str, str]:
+def _model(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) -> dict[str, str]:
     train, encoder, judged = config.train, config.model.encoder, config.evaluate
     points = [f"sensitivity {s:.0%}" for s in judged.sensitivities] + [
         f"alerts for {a:.0%}" for a in judged.alert_rates

@@ -57,12 +57,14 @@ def read_facts(
     presence: dict[Modality, NDArray[np.bool_]] = {}
     if tensor_dir is not None:
         columns = [f"has_{m}" for m in modalities]
-        rows = _rows(tensor_dir / MANIFEST, stay_id, columns)
+        rows = _rows(tensor_dir / MANIFEST, stay_id, columns=columns)
         presence = {m: rows[f"has_{m}"].to_numpy() for m in modalities} if rows is not None else {}
     subgroup: dict[str, NDArray[np.str_]] = {}
     if warehouse_dir is not None:
         path = warehouse_dir / warehouse_file("stay")
-        rows = _rows(path, stay_id, ["gender", "age_years", "race", "first_careunit"]) if path.is_file() else None
+        rows = (
+            _rows(path, stay_id, columns=["gender", "age_years", "race", "first_careunit"]) if path.is_file() else None
+        )
         if rows is not None:
             subgroup = {
                 "Sex": np.array([SEX.get(value, UNKNOWN) for value in rows["gender"]]),
@@ -109,7 +111,7 @@ def _prefixes() -> tuple[tuple[str, str], ...]:
         return tuple((row["race_prefix"], row["race_group"]) for row in csv.DictReader(file))
 
 
-def _rows(path: Path, stay_id: NDArray[np.int64], columns: Sequence[str]) -> pl.DataFrame | None:
+def _rows(path: Path, stay_id: NDArray[np.int64], *, columns: Sequence[str]) -> pl.DataFrame | None:
     """Those columns for the stays, in their order; None where the table has no such columns."""
     try:
         table = pl.scan_parquet(path)

@@ -31,8 +31,8 @@ class GroupResult:
 def judge_groups(
     runs: Sequence[SplitPrediction],
     models: tuple[str, ...],
-    config: EvaluateConfig,
     *,
+    config: EvaluateConfig,
     variable: str,
     group: NDArray[np.str_],
     order: Sequence[str] | None = None,
@@ -56,6 +56,6 @@ def judge_groups(
         if min(int(rows.sum()), patients) < config.min_group_stays:
             found.append(GroupResult(variable, name, None, ()))
             continue
-        judged = judge_models(runs, models, config, subset=f"{variable}: {name}", rows=rows)
+        judged = judge_models(runs, models, config=config, subset=f"{variable}: {name}", rows=rows)
         found.append(GroupResult(variable, name, int(rows.sum()), tuple(j.result for j in judged.values())))
     return tuple(found)

@@ -110,8 +110,8 @@ class Judged:
 def judge_models(
     runs: Sequence[SplitPrediction],
     models: tuple[str, ...],
-    config: EvaluateConfig,
     *,
+    config: EvaluateConfig,
     subset: str = "all",
     rows: NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
@@ -131,7 +131,7 @@ def judge_models(
     drawn = draw_runs(len(runs), resamples=config.bootstrap_resamples, seed=config.seed)
     judged = {}
     for done, model in enumerate(models, start=1):
-        judged[model] = _judge(runs, model, config, subset=subset, rows=rows, draws=draws, drawn=drawn)
+        judged[model] = _judge(runs, model, config=config, subset=subset, rows=rows, draws=draws, drawn=drawn)
         if progress is not None:
             progress(done, len(models))
     return judged
@@ -139,17 +139,17 @@ def judge_models(
 
 def with_difference(judged: Judged, rival: Judged, *, level: float) -> ModelResult:
     """The result with its macro AUROC minus the rival's, paired over the shared resamples."""
-    return replace(judged.result, difference=difference(judged, rival, "auroc", level=level))
+    return replace(judged.result, difference=difference(judged, rival, metric="auroc", level=level))
 
 
-def difference(one: Judged, other: Judged, metric: str, *, level: float) -> Estimate:
+def difference(one: Judged, other: Judged, *, metric: str, level: float) -> Estimate:
     """Macro of one minus the other's, paired over the shared resamples."""
-    gap = paired(one, other, metric)
+    gap = paired(one, other, metric=metric)
     value = getattr(one.result.macro, metric).value - getattr(other.result.macro, metric).value
     return estimate(value, gap, level=level)
 
 
-def paired(one: Judged, other: Judged, metric: str) -> Floats:
+def paired(one: Judged, other: Judged, *, metric: str) -> Floats:
     """(R,) macro of one minus the other's in every resample."""
     return macro_replicates(getattr(one.replicates, metric)) - macro_replicates(getattr(other.replicates, metric))
 
@@ -165,8 +165,8 @@ def estimate(value: float, resampled: Floats, *, level: float, is_centred: bool 
 def _judge(
     runs: Sequence[SplitPrediction],
     model: str,
-    config: EvaluateConfig,
     *,
+    config: EvaluateConfig,
     subset: str,
     rows: NDArray[np.bool_],
     draws: Draws,
@@ -178,8 +178,10 @@ def _judge(
     for one in found:
         logit, probability = one.logit[rows], one.probability[rows]
         fitted = recalibrate(logit, label)
-        points.append(_points(logit, probability, label, fitted=fitted, bins=config.calibration_bins))
-        each.append(replicate_all(logit, probability, label, draws=draws, bins=config.calibration_bins, fitted=fitted))
+        points.append(_points(logit, probability, label=label, fitted=fitted, bins=config.calibration_bins))
+        each.append(
+            replicate_all(logit, probability, label=label, draws=draws, bins=config.calibration_bins, fitted=fitted)
+        )
     replicates = over_runs(each, drawn)
     positives = label.sum(axis=0, dtype=int)
     is_phenotyping = all(name in PHENOTYPE_GROUP for name in names)
@@ -227,7 +229,7 @@ def _judge(
 
 
 def _points(
-    logit: Floats, probability: Floats, label: NDArray, *, fitted: Recalibration, bins: int
+    logit: Floats, probability: Floats, *, label: NDArray, fitted: Recalibration, bins: int
 ) -> dict[str, Floats]:
     """Metric -> (K,) on the stays themselves."""
     ranked = rank_metrics(logit, label)

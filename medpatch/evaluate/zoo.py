@@ -89,12 +89,15 @@ class Zoo:
         tokens = open_token_store(index, split, features=self.features, unimodal=self.unimodal)
         joint = {Modality(m) for network in self.rivals.values() for m in network.unimodal}
         needed = [m for m in self.unimodal if m in joint or m in self.moving]
-        part = {m: stack.enter_context(raw_inputs(tensor_dir, split, m, spec=self.spec, beside=beside)) for m in needed}
+        part = {
+            m: stack.enter_context(raw_inputs(tensor_dir, split, modality=m, spec=self.spec, beside=beside))
+            for m in needed
+        }
         raw = {m: open_input_store(index, {m: part[m]}) for m in part}
         still = {m: f for m, f in self.features.items() if m not in self.moving}
         pools = open_feature_store(index, split, features=still, pool_dirs=self.pool_dirs)
         grown = {
-            name: torch.from_numpy(trees.logits(read_table(tensor_dir, split, modalities).value))
+            name: torch.from_numpy(trees.logits(read_table(tensor_dir, split, modalities=modalities).value))
             for name, (trees, modalities) in self.trees.items()
         }
 
@@ -110,7 +113,7 @@ class Zoo:
 
     def _medpatch(self, pools: FeatureStore, raw: Mapping[Modality, InputStore], rows: Tensor) -> Mapping[str, Tensor]:
         inputs = _together([raw[m] for m in self.moving])
-        features = assemble(self.medpatch, pools, inputs, rows, device=self.device)
+        features = assemble(self.medpatch, pools, raw=inputs, index=rows, device=self.device)
         output = self.medpatch.fuse(features)
         named = {f"{MEDPATCH}_{head}": getattr(output, head) for head in HEADS}
         return named | dict(drops(self.medpatch, features))

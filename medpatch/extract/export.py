@@ -38,12 +38,12 @@ def export_tables(connection: duckdb.DuckDBPyConnection, folder: Path, *, task: 
         columns = ", ".join(f'CAST("{f.name}" AS {_TYPE[f.type]}) AS "{f.name}"' for f in schema)
         of_sample = " SEMI JOIN stay_index USING (stay_id) ORDER BY ALL" if name == LABEL_TABLE[task] else ""
         group = _TEXT_ROW_GROUP if "text" in schema.names else _ROW_GROUP
-        rows[name] = _copy(connection, f"SELECT {columns} FROM {name}{of_sample}", folder / name, row_group=group)
-    rows[CRITERION] = _copy(connection, f"FROM {CRITERION}", folder / CRITERION, row_group=_ROW_GROUP)
+        rows[name] = _copy(connection, f"SELECT {columns} FROM {name}{of_sample}", stem=folder / name, row_group=group)
+    rows[CRITERION] = _copy(connection, f"FROM {CRITERION}", stem=folder / CRITERION, row_group=_ROW_GROUP)
     return rows
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, stem: Path, *, row_group: int) -> int:
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, *, stem: Path, row_group: int) -> int:
     target = literal(stem.with_name(warehouse_file(stem.name)))
     (rows,) = connection.execute(
         f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {row_group})"

@@ -36,7 +36,7 @@ def read_header(file: Path) -> list[str]:
     return names
 
 
-def has_value(file: Path, column: str, value: str) -> bool:
+def has_value(file: Path, column: str, *, value: str) -> bool:
     """True if a row of a small file holds the value; in a CSV, in any column.
 
     Raises:
@@ -57,7 +57,7 @@ def open_csv(file: Path) -> BinaryIO:
     return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
 
 
-def check_columns(file: Path, table: RawTable, found: list[str]) -> None:
+def check_columns(file: Path, table: RawTable, *, found: list[str]) -> None:
     """Refuse a file that lacks a column, under its name or that of an older release.
 
     Raises:

@@ -69,7 +69,7 @@ def list_layers(sql_dir: Path = SQL_DIR) -> tuple[SqlFile, ...]:
     layer_of |= {SPLIT_LIST: 0, RELEASE_COUNT: 0, ROW_COUNT: 1, REJECT: 1}
     for file in files:
         for read in sorted(file.reads):
-            _check_read(file, read, layer_of)
+            _check_read(file, read, layer_of=layer_of)
     return files
 
 
@@ -100,7 +100,7 @@ def read_sql_file(path: Path, parser: duckdb.DuckDBPyConnection) -> SqlFile:
     return SqlFile(path, int(folder.group(1)), text, header.group(2), reads, params)
 
 
-def _check_read(file: SqlFile, read: str, layer_of: dict[str, int]) -> None:
+def _check_read(file: SqlFile, read: str, *, layer_of: dict[str, int]) -> None:
     if read.removeprefix("raw_") in RAW_TABLES and read.startswith("raw_"):
         if file.layer != 1:
             raise ContractError(f"{file.path}: reads {read}; raw tables are read by 1_staging only")

@@ -50,8 +50,8 @@ class _Work:
 def stage_in_pieces(
     connection: duckdb.DuckDBPyConnection,
     sql: SqlFile,
-    folder: Path,
     *,
+    folder: Path,
     own: Path,
     advance: Callable[[int], None],
 ) -> tuple[int, int]:
@@ -101,7 +101,7 @@ def stage_in_pieces(
     if rows_in == 0:
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE TEMP VIEW raw_{name} AS {empty_query(table)}")
-            _write(cursor, work, 0, file_order=0)
+            _write(cursor, work, number=0, file_order=0)
     return rows_in, rows_kept
 
 
@@ -113,11 +113,11 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
         if quick is not None:
             cursor.register("cells", quick.to_arrow())
             cursor.execute(f"CREATE TEMP VIEW raw_{name} AS {regular_query(work.table, 'cells')}")
-            return _write(cursor, work, piece.number, file_order=piece.first_record)
+            return _write(cursor, work, number=piece.number, file_order=piece.first_record)
         file = work.folder.parent / f".{work.sql.name}.{piece.number}.csv"
         file.write_bytes(piece.data)
         try:
-            query = strict_query(file, work.table, work.header, has_header=False)
+            query = strict_query(file, work.table, header=work.header, has_header=False)
             cursor.execute(f"CREATE TEMP TABLE cells AS {query}")
             ((read,),) = cursor.execute("SELECT count(*) FROM cells").fetchall()
             if read != piece.records:
@@ -126,7 +126,7 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
                     f"{piece.records} records, {read} were read; a quoted text is not closed"
                 )
             cursor.execute(f"CREATE TEMP VIEW raw_{name} AS FROM cells")
-            return _write(cursor, work, piece.number, file_order=piece.first_record)
+            return _write(cursor, work, number=piece.number, file_order=piece.first_record)
         except duckdb.Error as error:
             # the cause quotes the row, which may be a note
             raise raw_error(error, work.own, first_line=piece.first_line) from None
@@ -134,7 +134,7 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
             file.unlink()
 
 
-def _write(cursor: duckdb.DuckDBPyConnection, work: _Work, number: int, *, file_order: int) -> int:
+def _write(cursor: duckdb.DuckDBPyConnection, work: _Work, *, number: int, file_order: int) -> int:
     """Rows of a part, which is written from `raw_<table>` as the cursor knows it."""
     columns = f"* REPLACE (file_order + {file_order} AS file_order)" if work.table.is_note else "*"
     target = literal(work.folder / f"{number:05d}.parquet")

@@ -57,13 +57,13 @@ def read_pieces(file: Path, *, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece
     with _opened(file) as (stream, packed):
         _skip_header(file, stream)
         while True:
-            got = _read_into(file, stream, memoryview(buffer)[filled : filled + READ_BYTES])
+            got = _read_into(file, stream, free=memoryview(buffer)[filled : filled + READ_BYTES])
             filled += got
             if got and filled < len(buffer):
                 continue
             end = _record_end(buffer, filled) if got else filled
             if end:
-                piece = _piece(number, bytes(memoryview(buffer)[:end]), records, read_bytes=packed.tell())
+                piece = _piece(number, bytes(memoryview(buffer)[:end]), first_record=records, read_bytes=packed.tell())
                 yield piece
                 number, records = number + 1, records + piece.records
                 buffer[: filled - end] = buffer[end:filled]
@@ -95,7 +95,7 @@ def count_records(data: bytes) -> int:
     return int(np.count_nonzero(is_end) - blank) + (plain[-1:] not in (b"\n", b""))
 
 
-def _piece(number: int, data: bytes, first_record: int, *, read_bytes: int) -> Piece:
+def _piece(number: int, data: bytes, *, first_record: int, read_bytes: int) -> Piece:
     null_bytes = data.count(b"\0") if b"\0" in data else 0
     data = data.replace(b"\0", b"") if null_bytes else data
     return Piece(number, data, first_record, count_records(data), read_bytes, null_bytes)
@@ -127,11 +127,11 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 def _skip_header(file: Path, stream: BinaryIO) -> None:
     one = bytearray(1)
-    while _read_into(file, stream, memoryview(one)) and one != b"\n":
+    while _read_into(file, stream, free=memoryview(one)) and one != b"\n":
         pass
 
 
-def _read_into(file: Path, stream: BinaryIO, free: memoryview) -> int:
+def _read_into(file: Path, stream: BinaryIO, *, free: memoryview) -> int:
     """Bytes read, 0 at the end of the file."""
     try:
         return stream.readinto(free)

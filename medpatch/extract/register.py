@@ -60,7 +60,9 @@ def file_query(file: Path, table: RawTable) -> str:
     Raises:
         RawDataError: a time of a Parquet file has a time zone.
     """
-    return parquet_query(file, table) if file.suffix == ".parquet" else strict_query(file, table, read_header(file))
+    return (
+        parquet_query(file, table) if file.suffix == ".parquet" else strict_query(file, table, header=read_header(file))
+    )
 
 
 def empty_query(table: RawTable) -> str:
@@ -80,7 +82,7 @@ def regular_query(table: RawTable, relation: str) -> str:
     return f"SELECT {columns} FROM {relation}"
 
 
-def strict_query(file: Path, table: RawTable, header: list[str], *, has_header: bool = True) -> str:
+def strict_query(file: Path, table: RawTable, *, header: list[str], has_header: bool = True) -> str:
     """The rows of a CSV file, every field of every row checked; nothing is skipped and nothing guessed.
 
     An error says the record and the column, not the content (see `connect.raw_error`).
@@ -88,7 +90,7 @@ def strict_query(file: Path, table: RawTable, header: list[str], *, has_header: 
     origin = {name: name if name in header else table.renamed[name] for name in table.columns}
     typed = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
     checked = ", ".join(
-        f'{_checked(literal(origin[name]), f"{chr(34)}{origin[name]}{chr(34)}", kind)} AS "{name}"'
+        f'{_checked(literal(origin[name]), f"{chr(34)}{origin[name]}{chr(34)}", kind=kind)} AS "{name}"'
         for name, kind in table.columns.items()
     )
     # strict and never ignoring errors: a reader that skips what it cannot parse loses notes silently
@@ -116,11 +118,11 @@ def parquet_query(file: Path, table: RawTable) -> str:
                 f"{file}: column {origin} has the time zone {found.tz}, MIMIC's times have none; "
                 "write it again as local time without a zone"
             )
-        columns.append(f'{_from_parquet(origin, kind, found)} AS "{name}"')
+        columns.append(f'{_from_parquet(origin, kind, found=found)} AS "{name}"')
     return f"SELECT {', '.join(columns)} FROM read_parquet({literal(file)}, file_row_number = true)"
 
 
-def _checked(column: str, text: str, kind: str, *, record: str = '"record of the file"') -> str:
+def _checked(column: str, text: str, *, kind: str, record: str = '"record of the file"') -> str:
     """A text as a value of the kind, null where it is null, an error where it is none."""
 
     def error(what: str) -> str:
@@ -140,7 +142,7 @@ def _checked(column: str, text: str, kind: str, *, record: str = '"record of the
     return text
 
 
-def _from_parquet(origin: str, kind: str, found: pa.DataType) -> str:
+def _from_parquet(origin: str, kind: str, *, found: pa.DataType) -> str:
     column = f'"{origin}"'
     if pa.types.is_floating(found) and kind == "BIGINT":  # pandas keeps whole numbers with gaps as floats
         column = f"CAST(nullif({column}, 'NaN') AS VARCHAR)"
@@ -150,4 +152,4 @@ def _from_parquet(origin: str, kind: str, found: pa.DataType) -> str:
         return f"CAST({column} AS {kind})"
     else:
         column = f"CASE WHEN {column} NOT IN ({_MISSING}) THEN CAST({column} AS VARCHAR) END"
-    return _checked(literal(origin), column, kind, record="file_row_number + 1")
+    return _checked(literal(origin), column, kind=kind, record="file_row_number + 1")

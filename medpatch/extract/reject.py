@@ -42,7 +42,7 @@ def write_rejects(folder: Path, rejects: list[Reject]) -> None:
 
 
 def refuse_repeated_keys(
-    connection: duckdb.DuckDBPyConnection, relation: str, table: RawTable, *, file: Path
+    connection: duckdb.DuckDBPyConnection, relation: str, *, table: RawTable, file: Path
 ) -> dict[str, int]:
     """Reason -> rows that `keyed_query` leaves out of the relation.
 

@@ -39,7 +39,7 @@ def release_table(counts: Mapping[str, int]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=RELEASE_COUNT_SCHEMA)
 
 
-def name_differences(source: RawSource, rows_read: Mapping[str, int], counts: Mapping[str, int]) -> tuple[str, ...]:
+def name_differences(source: RawSource, rows_read: Mapping[str, int], *, counts: Mapping[str, int]) -> tuple[str, ...]:
     """One sentence per file whose rows differ in number from its release; logged as warnings too.
 
     Args:

@@ -71,8 +71,8 @@ class ExtractReport:
 def build_warehouse(
     source: RawSource,
     config: PipelineConfig,
-    out_dir: Path,
     *,
+    out_dir: Path,
     inputs: str,
     staging_dir: Path | None = None,
     memory_limit: str = DEFAULT_MEMORY,
@@ -102,7 +102,7 @@ def build_warehouse(
             return build_warehouse(
                 source,
                 config,
-                out_dir,
+                out_dir=out_dir,
                 inputs=inputs,
                 staging_dir=staged,
                 memory_limit=memory_limit,
@@ -120,18 +120,18 @@ def build_warehouse(
         register_parquet(connection, staging_dir)
         connection.register(SPLIT_LIST, split_list)
         connection.register(RELEASE_COUNT, release_table(counts))
-        build_tables(connection, files, sql_parameters(config), progress=progress)
+        build_tables(connection, files, parameters=sql_parameters(config), progress=progress)
         report = _report(connection, export_tables(connection, folder, task=config.cohort.task))
         _refuse_empty(report)
     read = {account.source: account.rows_in for account in reversed(report.accounts)}
-    return replace(report, differences=name_differences(source, read, counts))
+    return replace(report, differences=name_differences(source, read, counts=counts))
 
 
 def build_tables(
     connection: duckdb.DuckDBPyConnection,
     files: Iterable[SqlFile],
-    parameters: Mapping[str, object],
     *,
+    parameters: Mapping[str, object],
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Create the table of each file, in the order given.

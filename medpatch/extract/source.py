@@ -17,7 +17,7 @@ from medpatch.extract.raw_table import RAW_TABLES, RawTable
 
 SUFFIXES = (".parquet", ".csv.gz", ".csv")
 MADE_UP = "MADE_UP.json"
-YEARS_SINCE_3 = ("anchor_year_group", "2020 - 2022")
+YEARS_SINCE_3 = "2020 - 2022"
 """Years that release 3.0 added; its columns are those of 2.2."""
 WHOLE_HASH_BYTES = 256 * 2**20
 EDGE_BYTES = 2**20
@@ -184,7 +184,7 @@ def _check_tables(ehr_dir: Path, cxr_dir: Path | None, *, note_dir: Path | None)
             )
         if file is not None:
             headers[name] = read_header(file)
-            check_columns(file, table, headers[name])
+            check_columns(file, table, found=headers[name])
     return headers
 
 
@@ -198,7 +198,7 @@ def _release(ehr_dir: Path, headers: dict[str, list[str]]) -> str:
     if "admit_provider_id" not in headers["admissions"]:
         return "2.0"
     patients = table_file(ehr_dir, RAW_TABLES["patients"])
-    return "3.1" if patients is not None and has_value(patients, *YEARS_SINCE_3) else "2.2"
+    return "3.1" if patients is not None and has_value(patients, "anchor_year_group", value=YEARS_SINCE_3) else "2.2"
 
 
 @lru_cache(maxsize=256)

@@ -65,7 +65,7 @@ def build_staging(
         for file in files:
             table = memory.take_over(file, folder)
             if table is None:
-                table = memory.described(file, _stage(connection, file, folder, source=source, meter=meter))
+                table = memory.described(file, _stage(connection, file, folder=folder, source=source, meter=meter))
             meter.finish(source.file(raw.removeprefix("raw_")) for raw in file.reads if raw.startswith("raw_"))
             logger.info("staged %s: %d of %d rows", table.source, table.rows_kept, table.rows_in)
             staged.append(table)
@@ -76,7 +76,7 @@ def build_staging(
 
 
 def _stage(
-    connection: duckdb.DuckDBPyConnection, file: SqlFile, folder: Path, *, source: RawSource, meter: "_Meter"
+    connection: duckdb.DuckDBPyConnection, file: SqlFile, *, folder: Path, source: RawSource, meter: "_Meter"
 ) -> StagedTable:
     name = file.name.removeprefix("stg_")
     own, table = source.file(name), RAW_TABLES[name]
@@ -84,11 +84,11 @@ def _stage(
     connection.execute(f"SET preserve_insertion_order = {str(table.is_note or own is None).lower()}")
     if own is not None and own.suffix != ".parquet" and (table.is_event or table.is_note):
         rows_in, rows_kept = stage_in_pieces(
-            connection, file, folder / file.name, own=own, advance=lambda read: meter.read(own, read)
+            connection, file, folder=folder / file.name, own=own, advance=lambda read: meter.read(own, read)
         )
         rejected: dict[str, int] = {}
     else:
-        rows_in, rejected, rows_kept = _stage_whole(connection, file, folder, source=source)
+        rows_in, rejected, rows_kept = _stage_whole(connection, file, folder=folder, source=source)
     if own is not None and rows_in == 0 and not table.may_be_empty:
         raise RawDataError(f"{own}: a header and no rows; expected the rows of {name}: download the file again")
     inside = "" if own is None else own.relative_to(source.folder(table)).as_posix()
@@ -97,7 +97,7 @@ def _stage(
 
 
 def _stage_whole(
-    connection: duckdb.DuckDBPyConnection, file: SqlFile, folder: Path, *, source: RawSource
+    connection: duckdb.DuckDBPyConnection, file: SqlFile, *, folder: Path, source: RawSource
 ) -> tuple[int, dict[str, int], int]:
     """Rows read, rows set aside per reason, rows kept, of a table that is written by one query."""
     name = file.name.removeprefix("stg_")
@@ -113,7 +113,7 @@ def _stage_whole(
             ((rows_in,),) = connection.execute("SELECT count(*) FROM cells").fetchall()
             query = "FROM cells"
             if table.key is not None:
-                rejected = refuse_repeated_keys(connection, "cells", table, file=own)
+                rejected = refuse_repeated_keys(connection, "cells", table=table, file=own)
                 query = keyed_query("cells", table)
             connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{name} AS {query}")
         group = NOTE_ROW_GROUP if table.is_note else ROW_GROUP

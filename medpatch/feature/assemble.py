@@ -21,7 +21,7 @@ class Pools(Protocol):
 
 
 def assemble(
-    network: MedPatch, pools: Pools, raw: InputStore | None, index: Tensor, *, device: torch.device
+    network: MedPatch, pools: Pools, *, raw: InputStore | None, index: Tensor, device: torch.device
 ) -> Features:
     """Features of stays by index.
 

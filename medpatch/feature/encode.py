@@ -43,9 +43,9 @@ Encode = Callable[[Tensor], Tokens]
 def write_features(
     config: PipelineConfig,
     tensor_dir: Path,
+    *,
     modality: Modality,
     out_dir: Path,
-    *,
     unimodal_dir: Path | None,
     inputs: str,
     progress: Progress | None = None,
@@ -69,7 +69,7 @@ def write_features(
     device = choose_device(config.train.device)
     seed = derive_seed(config.train.seed, Stage.UNIMODAL, modality)
     views = {s: config.train.cxr_views if (s, modality) == (Split.TRAIN, Modality.CXR) else 1 for s in Split}
-    total = sum(int(open_index(tensor_dir, s, (modality,)).presence.sum()) * views[s] for s in Split)
+    total = sum(int(open_index(tensor_dir, s, modalities=(modality,)).presence.sum()) * views[s] for s in Split)
     done = 0
     with deterministic(seed):
         if unimodal_dir is None:
@@ -78,11 +78,13 @@ def write_features(
             network = load_unimodal(unimodal_dir, device=device, data=data)
         with writing(out_dir, inputs=inputs, packages=FEATURE_CODE) as aside:
             for split in Split:
-                with raw_inputs(tensor_dir, split, modality, spec=spec, beside=out_dir) as part:
+                with raw_inputs(tensor_dir, split, modality=modality, spec=spec, beside=out_dir) as part:
                     for view in range(views[split]):
                         generator = torch.Generator().manual_seed(derive_seed(seed, "view", view)) if view else None
                         encode = encoder_of(network, part, device=device, config=config.train, generator=generator)
-                        for stays in _write_split(part, encode, aside / split_stem(split, view), config.train, seed):
+                        for stays in _write_split(
+                            part, encode, stem=aside / split_stem(split, view), config=config.train, seed=seed
+                        ):
                             done += stays
                             if progress:
                                 progress(done, total)
@@ -92,7 +94,7 @@ def write_features(
 
 @contextmanager
 def raw_inputs(
-    tensor_dir: Path, split: Split, modality: Modality, *, spec: InputSpec, beside: Path
+    tensor_dir: Path, split: Split, *, modality: Modality, spec: InputSpec, beside: Path
 ) -> Iterator[Inputs]:
     """The inputs of a split while the block runs, in a hidden folder beside `beside`.
 
@@ -104,8 +106,8 @@ def raw_inputs(
         if not psutil.pid_exists(int(left.name.removeprefix(prefix).split("-")[0])):
             shutil.rmtree(left, ignore_errors=True)
     with TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", dir=beside.parent) as folder:
-        batches = open_split(tensor_dir, split, (modality,), required=(modality,))
-        yield collect_inputs(batches, modality, Path(folder) / "row", chunk_tokens=spec.note_chunk_tokens)
+        batches = open_split(tensor_dir, split, modalities=(modality,), required=(modality,))
+        yield collect_inputs(batches, modality, path=Path(folder) / "row", chunk_tokens=spec.note_chunk_tokens)
 
 
 def encoder_of(
@@ -131,7 +133,7 @@ def encoder_of(
     return encode
 
 
-def _write_split(inputs: Inputs, encode: Encode, stem: Path, config: TrainConfig, seed: int) -> Iterator[int]:
+def _write_split(inputs: Inputs, encode: Encode, *, stem: Path, config: TrainConfig, seed: int) -> Iterator[int]:
     """Write one split; yields the stays of each batch."""
     dtype = getattr(torch, config.cache_type)
     room = config.cache_gib * BYTES_PER_GIB
@@ -144,7 +146,7 @@ def _write_split(inputs: Inputs, encode: Encode, stem: Path, config: TrainConfig
         tokens = encode(index)
         stay.append(inputs.stay_id[index])
         pooled.append(tokens.pooled)
-        brief.append(*shorten(tokens.value, tokens.token_mask, config.rival_tokens))
+        brief.append(*shorten(tokens.value, tokens.token_mask, at_most=config.rival_tokens))
         written += int(tokens.token_mask.sum()) * tokens.value.shape[-1] * dtype.itemsize
         is_open = is_open and written <= room
         if is_open:

@@ -67,25 +67,25 @@ def input_spec(tensor_dir: Path) -> tuple[InputSpec, str]:
 
 
 def open_split(
-    tensor_dir: Path, split: Split, modalities: Sequence[Modality], *, required: Sequence[Modality] = ()
+    tensor_dir: Path, split: Split, *, modalities: Sequence[Modality], required: Sequence[Modality] = ()
 ) -> Iterable[Batch]:
     """Batches of a split in stored order, each stay once; none if no stay has what is required."""
     found = tensor_spec(tensor_dir)
     counts = [found.presence_count[split][m] for m in required] + [found.stay_count[split]]
     if not min(counts):
         return ()
-    dataset = ShardDataset(tensor_dir, split, modalities, required=required, resident_shards=1)
+    dataset = ShardDataset(tensor_dir, split, modalities=modalities, required=required, resident_shards=1)
     return make_loader(dataset, batch_size=STAYS_PER_READ, shuffle=False, seed=0)
 
 
-def open_index(tensor_dir: Path, split: Split, modalities: Sequence[Modality]) -> SplitIndex:
+def open_index(tensor_dir: Path, split: Split, *, modalities: Sequence[Modality]) -> SplitIndex:
     """Ids, labels and presence of a split; nothing else is decoded. Empty where the split has no stay."""
     found = tensor_spec(tensor_dir)
     if not found.stay_count[split]:
         none = torch.empty(0, dtype=torch.int64)
         presence = torch.empty(0, len(modalities), dtype=torch.bool)
         return SplitIndex(none, none, torch.empty(0, found.label_count), presence, tuple(modalities))
-    dataset = ShardDataset(tensor_dir, split, modalities)
+    dataset = ShardDataset(tensor_dir, split, modalities=modalities)
     return SplitIndex(
         stay_id=torch.tensor(dataset.stay_id),
         subject_id=torch.tensor(dataset.subject_id),

@@ -37,9 +37,9 @@ COLUMNS = tuple(f.name for f in fields(ModalityFeature) if f.name != "pooled")
 def write_pools(
     config: PipelineConfig,
     tensor_dir: Path,
+    *,
     modality: Modality,
     out_dir: Path,
-    *,
     feature_dir: Path,
     unimodal_dir: Path,
     confidence_dir: Path,
@@ -76,14 +76,16 @@ def write_pools(
 
                 def encode_again(split: Split = split, view: int = view, stack: ExitStack = stack) -> _Again:
                     network = load_unimodal(unimodal_dir, device=device, data=data)
-                    part = stack.enter_context(raw_inputs(tensor_dir, split, modality, spec=spec, beside=out_dir))
+                    part = stack.enter_context(
+                        raw_inputs(tensor_dir, split, modality=modality, spec=spec, beside=out_dir)
+                    )
                     seed = derive_seed(config.train.seed, "view again", view)
                     generator = torch.Generator().manual_seed(seed) if view else None
                     encode = encoder_of(network, part, device=device, config=config.train, generator=generator)
                     return encode, part.stay_id
 
                 columns = _Columns(aside / split_stem(split, view), dtype)
-                for tokens in _tokens(features.split(split, view), encode_again, device):
+                for tokens in _tokens(features.split(split, view), encode_again, device=device):
                     columns.append(pool_tokens(scorer, tokens, pools_padding=padded))
                     done += len(tokens.pooled)
                     if progress:
@@ -96,7 +98,7 @@ def write_pools(
         (aside / ABOUT).write_text(json.dumps(about, indent=1))
 
 
-def open_pools(folder: Path, split: Split, view: int = 0) -> dict[str, Tensor]:
+def open_pools(folder: Path, split: Split, *, view: int = 0) -> dict[str, Tensor]:
     """Columns (n, ...) of `ModalityFeature` but the summaries, in the order of the features of that split.
 
     Raises:
@@ -129,7 +131,7 @@ class _Columns:
             column.close()
 
 
-def _tokens(split: FeatureSplit, encode_again: Callable[[], _Again], device: torch.device) -> Iterator[Tokens]:
+def _tokens(split: FeatureSplit, encode_again: Callable[[], _Again], *, device: torch.device) -> Iterator[Tokens]:
     """The tokens of all stays in stored order, a bounded number at a time."""
     kept = len(split.tokens)
     for index in _chunks(split.tokens.length):

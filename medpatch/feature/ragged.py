@@ -113,15 +113,16 @@ class Inputs:
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Value and mask of some stays in the layout of `Batch`."""
-        return as_input(self.modality, *self.rows.take(index))
+        value, mask = self.rows.take(index)
+        return as_input(self.modality, value, mask=mask)
 
 
-def collect_inputs(batches: Iterable[Batch], modality: Modality, path: Path, *, chunk_tokens: int) -> Inputs:
+def collect_inputs(batches: Iterable[Batch], modality: Modality, *, path: Path, chunk_tokens: int) -> Inputs:
     """The inputs of the stays that have the modality, without padding; chunks are padded to `chunk_tokens`."""
     writer = RaggedWriter(path)
     label, stay, subject = [], [], []
     for batch in batches:
-        value, mask = _as_rows(batch.value[modality], batch.mask[modality], chunk_tokens)
+        value, mask = _as_rows(batch.value[modality], batch.mask[modality], chunk_tokens=chunk_tokens)
         here = batch.presence[:, batch.modalities.index(modality)] & mask.any(dim=1)
         if bool(here.any()):
             writer.append(value[here], mask[here])
@@ -139,7 +140,7 @@ def collect_inputs(batches: Iterable[Batch], modality: Modality, path: Path, *, 
     )
 
 
-def as_input(modality: Modality, value: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def as_input(modality: Modality, value: Tensor, *, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Rows from `Ragged.take` in the layout of `Batch`: the value and mask that an encoder reads."""
     if modality is Modality.CXR:
         return value[:, 0], mask[:, 0]
@@ -150,7 +151,7 @@ def as_input(modality: Modality, value: Tensor, mask: Tensor) -> tuple[Tensor, T
     return value[..., :longest].clamp_min(0).long(), real[..., :longest]
 
 
-def _as_rows(value: Tensor, mask: Tensor, chunk_tokens: int) -> tuple[Tensor, Tensor]:
+def _as_rows(value: Tensor, mask: Tensor, *, chunk_tokens: int) -> tuple[Tensor, Tensor]:
     """Batch layout -> (B, N, ...) rows and (B, N) mask."""
     if mask.dim() == 1:  # one image per stay
         return value.unsqueeze(1), mask.unsqueeze(1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def shorten(tokens: Tensor, token_mask: Tensor, at_most: int) -> tuple[Tensor, Tensor]:
+def shorten(tokens: Tensor, token_mask: Tensor, *, at_most: int) -> tuple[Tensor, Tensor]:
     """At most so many tokens per stay; a stay with no more than that keeps its own.
 
     The real tokens of a longer stay are cut into `at_most` runs of nearly equal length, token i of n into run

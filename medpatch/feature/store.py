@@ -45,7 +45,7 @@ class FeatureStore:
         for name, columns in self.column.items():
             row = self.row[name][index]
             found = {
-                key: _float(_pick(column, row, self.absent[name][key]).to(device, non_blocking=True))
+                key: _float(_pick(column, row, absent=self.absent[name][key]).to(device, non_blocking=True))
                 for key, column in columns.items()
             }
             modality[name] = ModalityFeature(**found)
@@ -74,7 +74,7 @@ def open_feature_store(
         own_view = view if view < folder.views else 0
         cached = folder.split(split, own_view)
         row[name] = row_of(index, cached.stay_id)
-        column[name] = {"pooled": cached.pooled, **open_pools(pool_dirs[name], split, own_view)}
+        column[name] = {"pooled": cached.pooled, **open_pools(pool_dirs[name], split, view=own_view)}
         absent[name] = {"pooled": torch.zeros(1, folder.width), **open_absent(pool_dirs[name])}
     return FeatureStore(index, row, column, absent)
 
@@ -194,7 +194,7 @@ def cached_logits(network: Unimodal, cached: FeatureSplit) -> Tensor:
     return torch.cat(parts) if parts else torch.empty(0, network.head.linear.out_features)
 
 
-def _pick(column: Tensor, row: Tensor, absent: Tensor | None = None) -> Tensor:
+def _pick(column: Tensor, row: Tensor, *, absent: Tensor | None = None) -> Tensor:
     """Rows (B, ...) of a column; `absent` (1, ...), or zeros, where `row` is -1."""
     here = row >= 0
     if bool(here.all()):

@@ -30,12 +30,12 @@ class FeatureTable:
     names: tuple[str, ...]
 
 
-def read_table(tensor_dir: Path, split: Split, modalities: Sequence[Modality]) -> FeatureTable:
+def read_table(tensor_dir: Path, split: Split, *, modalities: Sequence[Modality]) -> FeatureTable:
     """Summaries of the raw tensors of a split; no row where it has no stay."""
     names, spec = summary_names(modalities), tensor_spec(tensor_dir)
     if not spec.stay_count[split]:
         empty = np.empty((0, len(names)), np.float32)
         return FeatureTable(empty, np.empty((0, spec.label_count), np.int8), np.empty(0, np.int64), names)
-    dataset = ShardDataset(tensor_dir, split, modalities, resident_shards=1)
+    dataset = ShardDataset(tensor_dir, split, modalities=modalities, resident_shards=1)
     value = summarise_stays((dataset[i] for i in range(len(dataset))), modalities)
     return FeatureTable(value, dataset.label(), dataset.subject_id, names)

@@ -47,7 +47,7 @@ def build_unimodal(
         projection = nn.Identity()
     head = Head(config.encoder.width, spec.label_count)
     start_at(head.linear.bias, spec.prevalence)
-    return Unimodal(modality, encoder, projection, head)
+    return Unimodal(modality, encoder, projection=projection, head=head)
 
 
 def build_scorer(config: ModelConfig, spec: InputSpec, *, modality: Modality, width: int) -> TokenScorer:
@@ -95,11 +95,12 @@ def build_fusion(config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Mod
     """The part that the fusion stage trains, for modalities whose encoders have these widths."""
     width, labels, fusion = config.encoder.width, spec.label_count, config.fusion
     branch = {
-        m: Branch(raw, width, labels, is_projected=not _is_unprojected(config, m)) for m, raw in raw_width.items()
+        m: Branch(raw, width, label_count=labels, is_projected=not _is_unprojected(config, m))
+        for m, raw in raw_width.items()
     }
     joint = missingness = None
     if fusion.use_joint:
-        joint = tuple(_build_joint(fusion, len(branch), labels, width) for _ in ("high", "low"))
+        joint = tuple(_build_joint(fusion, len(branch), label_count=labels, width=width) for _ in ("high", "low"))
         for one in joint:
             start_at(one.bias if isinstance(one, ClasswiseJoint) else one.head.linear.bias, spec.prevalence)
     if fusion.use_missingness:
@@ -108,14 +109,14 @@ def build_fusion(config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Mod
     return Fusion(
         branch,
         joint,
-        missingness,
-        labels,
+        missingness=missingness,
+        label_count=labels,
         uses_late=fusion.use_late,
         compat=fusion.compat,
     )
 
 
-def _build_joint(fusion: FusionConfig, modality_count: int, label_count: int, width: int) -> nn.Module:
+def _build_joint(fusion: FusionConfig, modality_count: int, *, label_count: int, width: int) -> nn.Module:
     is_published = fusion.compat is Compat.PUBLISHED
     if fusion.fuser is not Fuser.NONE:
         return SequenceJoint(label_count, width, fuser=fusion.fuser, keeps_empty=is_published)

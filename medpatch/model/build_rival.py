@@ -25,7 +25,7 @@ NOT_A_NETWORK = {
 }
 
 
-def build_rival(rival: Rival, config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Modality, int]) -> nn.Module:
+def build_rival(rival: Rival, config: ModelConfig, *, spec: InputSpec, raw_width: Mapping[Modality, int]) -> nn.Module:
     """The network of a rival, freshly initialised, whose prediction starts at the prevalence of the labels.
 
     Args:
@@ -65,11 +65,11 @@ def _first_biases(network: nn.Module) -> list[nn.Parameter]:
 
 def _medfuse(raw_width: Mapping[Modality, int], config: ModelConfig, label_count: int) -> MedFuse:
     is_published = config.fusion.compat is Compat.PUBLISHED
-    return MedFuse(raw_width, config.encoder.width, label_count, keeps_absent=is_published)
+    return MedFuse(raw_width, config.encoder.width, label_count=label_count, keeps_absent=is_published)
 
 
-def _plain(make: Callable[[Mapping[Modality, int], int, int], nn.Module]) -> "Build":
-    return lambda raw_width, config, label_count: make(raw_width, config.encoder.width, label_count)
+def _plain(make: Callable[..., nn.Module]) -> "Build":
+    return lambda raw_width, config, label_count: make(raw_width, config.encoder.width, label_count=label_count)
 
 
 Build = Callable[[Mapping[Modality, int], ModelConfig, int], nn.Module]

@@ -65,7 +65,7 @@ def load_rival(folder: Path, *, device: torch.device | str = "cpu", data: str | 
             f"{folder}: its description names no rival ({type(error).__name__}); train again"
         ) from error
     unimodal = {m: build_unimodal(found.model, found.spec, modality=m, backbone=found.backbone.get(m)) for m in moving}
-    network: nn.Module = EndToEnd(unimodal, build_rival(rival, found.model, found.spec, raw_width=raw_width))
+    network: nn.Module = EndToEnd(unimodal, build_rival(rival, found.model, spec=found.spec, raw_width=raw_width))
     return rival, restore(network, folder).to(device).eval()
 
 

@@ -39,7 +39,7 @@ class EndToEnd(nn.Module):
     def _tokens(self, name: str, batch: Batch) -> ModalityTokens:
         one = restrict(batch, (Modality(name),))
         present = one.presence[:, 0]
-        tokens = encode_present(self.unimodal[name].encoder, one.value[name], one.mask[name], present)
+        tokens = encode_present(self.unimodal[name].encoder, one.value[name], mask=one.mask[name], present=present)
         here: Tensor = tokens.token_mask.any(dim=1, keepdim=True)
         logits = self.unimodal[name].classify(tokens.pooled)
         return ModalityTokens(tokens.value, tokens.token_mask, tokens.pooled, torch.where(here, logits, 0.0))

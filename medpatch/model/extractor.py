@@ -43,7 +43,7 @@ class Extractor(nn.Module):
         modality = {}
         for column, name in enumerate(batch.modalities):
             present = batch.presence[:, column]
-            tokens = encode_present(self.encoder[name], batch.value[name], batch.mask[name], present)
+            tokens = encode_present(self.encoder[name], batch.value[name], mask=batch.mask[name], present=present)
             modality[name] = self.pool(name, tokens)
         return Features(presence=batch.presence, modality=modality)
 
@@ -62,7 +62,7 @@ def pool_tokens(scorer: TokenScorer, tokens: Tokens, *, pools_padding: bool) -> 
     """
     token_mask = torch.ones_like(tokens.token_mask) if pools_padding else tokens.token_mask
     confidence = scorer(tokens.value, token_mask)  # (B, N, K)
-    found = count_and_pool(tokens.value, confidence, token_mask, scorer.threshold)
+    found = count_and_pool(tokens.value, confidence, token_mask=token_mask, threshold=scorer.threshold)
     return ModalityFeature(
         pooled=tokens.pooled,
         **found.pools._asdict(),

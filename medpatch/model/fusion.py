@@ -18,7 +18,7 @@ PUBLISHED_ORDER = (Modality.EHR, Modality.CXR, Modality.DN, Modality.RR)
 class Branch(nn.Module):
     """What belongs to one modality in fusion: three projections and the unimodal head."""
 
-    def __init__(self, raw_width: int, width: int, label_count: int, *, is_projected: bool = True) -> None:
+    def __init__(self, raw_width: int, width: int, *, label_count: int, is_projected: bool = True) -> None:
         """Take the encoder's width, the common width D and K; `is_projected=False` needs both widths equal."""
         super().__init__()
         if not is_projected and raw_width != width:
@@ -49,9 +49,9 @@ class Fusion(nn.Module):
         self,
         branch: Mapping[Modality, Branch],
         joint: tuple[nn.Module, nn.Module] | None,
+        *,
         missingness: nn.Module | None,
         label_count: int,
-        *,
         uses_late: bool = True,
         compat: Compat = Compat.REPAIRED,
     ) -> None:
@@ -108,8 +108,8 @@ class Fusion(nn.Module):
 
     def _joint(self, features: Features, order: Sequence[Modality]) -> tuple[Tensor, Tensor]:
         parts = [(self.branch[m], features.modality[m]) for m in order]
-        high = [_project(b.high_projection, f.high, f.has_high) for b, f in parts]
-        low = [_project(b.low_projection, f.low, f.has_low) for b, f in parts]
+        high = [_project(b.high_projection, f.high, has_token=f.has_high) for b, f in parts]
+        low = [_project(b.low_projection, f.low, has_token=f.has_low) for b, f in parts]
         return (
             self.high_joint(
                 torch.stack(high, dim=1),
@@ -124,7 +124,7 @@ class Fusion(nn.Module):
         )
 
 
-def _project(projection: nn.Module, pool: Tensor, has_token: Tensor) -> Tensor:
+def _project(projection: nn.Module, pool: Tensor, *, has_token: Tensor) -> Tensor:
     """Pools (B, K, D_raw) at the common width (B, K, D); zeros where a group is empty (has_token (B, K) False).
 
     Stays without any group are not computed. The bias of the projection does not speak for an empty group.

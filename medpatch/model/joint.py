@@ -21,7 +21,7 @@ class ClasswiseJoint(nn.Module):
     a head has M x K x D weights instead of M x K x D x K.
     """
 
-    def __init__(self, modality_count: int, label_count: int, width: int) -> None:
+    def __init__(self, modality_count: int, label_count: int, *, width: int) -> None:
         """Take M, K and the width D."""
         super().__init__()
         self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in range(modality_count))
@@ -61,7 +61,7 @@ class PublishedJoint(nn.Module):
     Source: published code of MedPatch, fuser "none".
     """
 
-    def __init__(self, modality_count: int, label_count: int, width: int) -> None:
+    def __init__(self, modality_count: int, label_count: int, *, width: int) -> None:
         """Take M, K and the width D."""
         super().__init__()
         self.head = Head(modality_count * label_count * width, label_count)

@@ -38,7 +38,7 @@ class CountedPools:
     token_count: Tensor
 
 
-def is_high(confidence: Tensor, token_mask: Tensor, threshold: float | Tensor) -> Tensor:
+def is_high(confidence: Tensor, token_mask: Tensor, *, threshold: float | Tensor) -> Tensor:
     """Which real tokens are at or above the threshold: (B, N, K) bool."""
     return (confidence >= threshold) & token_mask.unsqueeze(-1)
 
@@ -60,10 +60,12 @@ def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, t
 
     Source: MedPatch, confidence-guided patching. Deviates: padding is in no group.
     """
-    return count_and_pool(tokens, confidence, token_mask, threshold).pools
+    return count_and_pool(tokens, confidence, token_mask=token_mask, threshold=threshold).pools
 
 
-def count_and_pool(tokens: Tensor, confidence: Tensor, token_mask: Tensor, threshold: float | Tensor) -> CountedPools:
+def count_and_pool(
+    tokens: Tensor, confidence: Tensor, *, token_mask: Tensor, threshold: float | Tensor
+) -> CountedPools:
     """Pools together with the sizes of their groups; arguments and errors as in `pool_by_confidence`.
 
     One batched matrix product reads the tokens once: K rows of weights sum the high tokens of each label, one
@@ -79,10 +81,10 @@ def count_and_pool(tokens: Tensor, confidence: Tensor, token_mask: Tensor, thres
     dtype = torch.promote_types(torch.promote_types(tokens.dtype, confidence.dtype), torch.float32)
     real = token_mask.unsqueeze(-1)
     confidence = confidence.to(dtype).masked_fill(~real, 0.0)
-    weight = torch.cat([is_high(confidence, token_mask, threshold), real], dim=-1).to(dtype)  # (B, N, K + 1)
+    weight = torch.cat([is_high(confidence, token_mask, threshold=threshold), real], dim=-1).to(dtype)  # (B, N, K + 1)
     count = weight.sum(dim=1)  # (B, K + 1), exact: whole numbers
     high_count, token_count = count[:, :-1], count[:, -1:]
-    total = _weighted_sums(weight, tokens.to(dtype), real)  # (B, K + 1, D)
+    total = _weighted_sums(weight, tokens.to(dtype), real=real)  # (B, K + 1, D)
     high_sum, low_sum = total[:, :-1], total[:, -1:] - total[:, :-1]
     high_score = (confidence * weight[..., :-1]).sum(dim=1)
     low_score = confidence.sum(dim=1) - high_score
@@ -99,7 +101,7 @@ def count_and_pool(tokens: Tensor, confidence: Tensor, token_mask: Tensor, thres
     )
 
 
-def _weighted_sums(weight: Tensor, tokens: Tensor, real: Tensor) -> Tensor:
+def _weighted_sums(weight: Tensor, tokens: Tensor, *, real: Tensor) -> Tensor:
     """(B, N, W), (B, N, D), (B, N, 1) -> (B, W, D)."""
     with torch.autocast(tokens.device.type, enabled=False):
         total = weight.transpose(1, 2) @ tokens

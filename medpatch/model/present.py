@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from medpatch.contract.batch import Tokens
 
 
-def encode_present(encoder: nn.Module, value: Tensor, mask: Tensor, present: Tensor) -> Tokens:
+def encode_present(encoder: nn.Module, value: Tensor, *, mask: Tensor, present: Tensor) -> Tokens:
     """Tokens of every stay; those of absent ones are zeros under a False mask.
 
     Args:
@@ -25,11 +25,11 @@ def encode_present(encoder: nn.Module, value: Tensor, mask: Tensor, present: Ten
     index = rows.nonzero().squeeze(1)
     some = encoder(value[index], mask[index])
     return Tokens(
-        value=_scatter(some.value, index, stays),
-        token_mask=_scatter(some.token_mask, index, stays),
-        pooled=_scatter(some.pooled, index, stays),
+        value=_scatter(some.value, index, stays=stays),
+        token_mask=_scatter(some.token_mask, index, stays=stays),
+        pooled=_scatter(some.pooled, index, stays=stays),
     )
 
 
-def _scatter(some: Tensor, index: Tensor, stays: int) -> Tensor:
+def _scatter(some: Tensor, index: Tensor, *, stays: int) -> Tensor:
     return some.new_zeros(stays, *some.shape[1:]).index_copy(0, index, some)

@@ -15,7 +15,7 @@ class Unimodal(nn.Module):
     Source: MedPatch, stage 1.
     """
 
-    def __init__(self, modality: Modality, encoder: nn.Module, projection: nn.Module, head: Head) -> None:
+    def __init__(self, modality: Modality, encoder: nn.Module, *, projection: nn.Module, head: Head) -> None:
         """Take the encoder (has `width`), its projection to D, and the head."""
         super().__init__()
         self.modality = modality
@@ -31,7 +31,7 @@ class Unimodal(nn.Module):
         """Raw summary vectors (B, D_raw), zeros for absent stays."""
         one = restrict(batch, (self.modality,))
         name = self.modality
-        return encode_present(self.encoder, one.value[name], one.mask[name], one.presence[:, 0]).pooled
+        return encode_present(self.encoder, one.value[name], mask=one.mask[name], present=one.presence[:, 0]).pooled
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Logits (B, K) from raw summary vectors (B, D_raw)."""

@@ -38,11 +38,11 @@ def to_records(frame: pd.DataFrame, *, label_count: int, image_size_px: int) -> 
             stay_id=number,
             subject_id=number,
             label=label,
-            ehr=_matrix(row, "ehr", number, width=EHR_VALUE_COLUMNS, dtype=np.float32),
-            ehr_observed=_matrix(row, "ehr_observed", number, width=EHR_CHANNELS, dtype=bool),
+            ehr=_matrix(row, "ehr", number=number, width=EHR_VALUE_COLUMNS, dtype=np.float32),
+            ehr_observed=_matrix(row, "ehr_observed", number=number, width=EHR_CHANNELS, dtype=bool),
             cxr=_image(row, number, side=image_size_px),
-            rr=_chunks(row, "rr", number),
-            dn=_chunks(row, "dn", number),
+            rr=_chunks(row, "rr", number=number),
+            dn=_chunks(row, "dn", number=number),
         )
         for number, row in enumerate(frame.to_dict("records"))
     ]
@@ -66,7 +66,7 @@ def _is_null(value: object) -> bool:
     return value is None or (isinstance(value, float) and np.isnan(value))
 
 
-def _matrix(row: dict[str, Any], name: str, number: int, *, width: int, dtype: type) -> np.ndarray | None:
+def _matrix(row: dict[str, Any], name: str, *, number: int, width: int, dtype: type) -> np.ndarray | None:
     value = row.get(name)
     if _is_null(value):
         return None
@@ -94,7 +94,7 @@ def _image(row: dict[str, Any], number: int, *, side: int) -> np.ndarray | None:
     return np.frombuffer(pixels, dtype=np.uint8).reshape(side, side)
 
 
-def _chunks(row: dict[str, Any], name: str, number: int) -> list[np.ndarray] | None:
+def _chunks(row: dict[str, Any], name: str, *, number: int) -> list[np.ndarray] | None:
     value = row.get(name)
     if _is_null(value):
         return None

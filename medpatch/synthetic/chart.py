@@ -50,24 +50,27 @@ def chart_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     plan, count = chunk.plan, len(chunk.stays.stay_id)
     phase = np.concatenate([plan.phase_hours, np.full(count - plan.count, 0.5)])
     assessed = Moments(plan.assess_stay, _second(plan.assess_hour, phase[plan.assess_stay]))
-    between = _between(rng, chunk, phase)
+    between = _between(rng, chunk, phase=phase)
     normal = _Normal(rng, count)
     frames = [
-        *_numeric_assessments(rng, chunk, assessed, normal),
-        *_gcs_assessments(rng, chunk, assessed),
-        *(_numeric(rng, name, between, normal.draw(rng, name, between.stay), normal.has_line) for name in VITALS),
+        *_numeric_assessments(rng, chunk, at=assessed, normal=normal),
+        *_gcs_assessments(rng, chunk, at=assessed),
+        *(
+            _numeric(rng, name, at=between, value=normal.draw(rng, name, between.stay), has_line=normal.has_line)
+            for name in VITALS
+        ),
         *_sizes(rng, Moments(np.arange(count), _second(np.zeros(count), phase))),
         *_unmapped(
             rng,
             Moments(np.concatenate([assessed.stay, between.stay]), np.concatenate([assessed.second, between.second])),
         ),
-        *_mess(rng, between, normal),
+        *_mess(rng, between, normal=normal),
     ]
     rows = pl.concat(frames).sort("stay", "second", "itemid", maintain_order=True)
-    return _with_identity(rng, rows, chunk)
+    return _with_identity(rng, rows, chunk=chunk)
 
 
-def free_hours(rng: np.random.Generator, chunk: Chunk, rate: float) -> tuple[np.ndarray, np.ndarray]:
+def free_hours(rng: np.random.Generator, chunk: Chunk, *, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Stay and hour bin of a random share of the hours that no assessment fills."""
     plan, stays = chunk.plan, chunk.stays
     phase = np.concatenate([plan.phase_hours, np.full(len(stays.stay_id) - plan.count, 0.5)])
@@ -107,12 +110,12 @@ def _second(hour: np.ndarray, phase: np.ndarray) -> np.ndarray:
     return np.round((hour + phase) * 3600).astype(np.int64)
 
 
-def _between(rng: np.random.Generator, chunk: Chunk, phase: np.ndarray) -> Moments:
-    stay, hour = free_hours(rng, chunk, VITALS_RATE)
+def _between(rng: np.random.Generator, chunk: Chunk, *, phase: np.ndarray) -> Moments:
+    stay, hour = free_hours(rng, chunk, rate=VITALS_RATE)
     return Moments(stay, _second(hour, phase[stay]))
 
 
-def _numeric_assessments(rng: np.random.Generator, chunk: Chunk, at: Moments, normal: _Normal) -> list[pl.DataFrame]:
+def _numeric_assessments(rng: np.random.Generator, chunk: Chunk, *, at: Moments, normal: _Normal) -> list[pl.DataFrame]:
     plan, table = chunk.plan, emissions(Modality.EHR)
     frames = []
     for name in channels():
@@ -123,11 +126,13 @@ def _numeric_assessments(rng: np.random.Generator, chunk: Chunk, at: Moments, no
                 low, high = excursions()[emission.symbol]
                 value = np.where(plan.ehr_shown[:, e], rng.uniform(low, high, len(value)), value)
                 recorded = plan.ehr_recorded[:, e]
-        frames.append(_numeric(rng, name, at.take(recorded), value[recorded], normal.has_line))
+        frames.append(_numeric(rng, name, at=at.take(recorded), value=value[recorded], has_line=normal.has_line))
     return frames
 
 
-def _numeric(rng: np.random.Generator, name: str, at: Moments, value: np.ndarray, has_line: np.ndarray) -> pl.DataFrame:
+def _numeric(
+    rng: np.random.Generator, name: str, *, at: Moments, value: np.ndarray, has_line: np.ndarray
+) -> pl.DataFrame:
     row = channels()[name]
     itemid = np.full(len(value), int(row["itemid"]))
     unit = np.full(len(value), row["unit"], dtype=object)
@@ -144,10 +149,10 @@ def _numeric(rng: np.random.Generator, name: str, at: Moments, value: np.ndarray
         celsius = rng.random(len(value)) < 0.04
         value = np.where(celsius, np.round((value - 32) * 5 / 9, 1), value)
         itemid, unit = np.where(celsius, 223762, itemid), np.where(celsius, "°C", unit)
-    return number_frame(at, itemid, value, unit=unit)
+    return number_frame(at, itemid, value=value, unit=unit)
 
 
-def _gcs_assessments(rng: np.random.Generator, chunk: Chunk, at: Moments) -> list[pl.DataFrame]:
+def _gcs_assessments(rng: np.random.Generator, chunk: Chunk, *, at: Moments) -> list[pl.DataFrame]:
     plan, frames = chunk.plan, []
     for e, emission in enumerate(emissions(Modality.EHR)):
         channel = channel_of(emission.symbol)
@@ -162,7 +167,9 @@ def _gcs_assessments(rng: np.random.Generator, chunk: Chunk, at: Moments) -> lis
         )
         rows = plan.ehr_recorded[:, e]
         chosen = answers[pick[rows]]
-        frames.append(text_frame(at.take(rows), itemid, chosen[:, 0].tolist(), number=[str(n) for n in chosen[:, 1]]))
+        frames.append(
+            text_frame(at.take(rows), itemid, value=chosen[:, 0].tolist(), number=[str(n) for n in chosen[:, 1]])
+        )
     return frames
 
 
@@ -173,10 +180,12 @@ def _sizes(rng: np.random.Generator, at: Moments) -> list[pl.DataFrame]:
     some, tall = np.flatnonzero(rng.random(count) < 0.8), np.flatnonzero(rng.random(count) < 0.6)
     pound = np.flatnonzero(rng.random(count) < 0.4)
     return [
-        number_frame(at.take(some), np.full(len(some), 226512), kilogram[some], unit="kg"),
-        number_frame(at.take(pound), np.full(len(pound), 226531), np.round(kilogram[pound] / 0.453592, 1), unit=""),
-        number_frame(at.take(tall), np.full(len(tall), 226707), inch[tall], unit="Inch"),
-        number_frame(at.take(tall), np.full(len(tall), 226730), np.round(inch[tall] * 2.54), unit="cm"),
+        number_frame(at.take(some), np.full(len(some), 226512), value=kilogram[some], unit="kg"),
+        number_frame(
+            at.take(pound), np.full(len(pound), 226531), value=np.round(kilogram[pound] / 0.453592, 1), unit=""
+        ),
+        number_frame(at.take(tall), np.full(len(tall), 226707), value=inch[tall], unit="Inch"),
+        number_frame(at.take(tall), np.full(len(tall), 226730), value=np.round(inch[tall] * 2.54), unit="cm"),
     ]
 
 
@@ -184,13 +193,13 @@ def _unmapped(rng: np.random.Generator, at: Moments) -> list[pl.DataFrame]:
     frames = []
     for itemid, answers in UNMAPPED.items():
         rows = np.flatnonzero(rng.random(len(at.stay)) < 0.5)
-        frames.append(text_frame(at.take(rows), itemid, rng.choice(answers, len(rows)).tolist()))
+        frames.append(text_frame(at.take(rows), itemid, value=rng.choice(answers, len(rows)).tolist()))
     rows = np.flatnonzero(rng.random(len(at.stay)) < 0.3)
-    frames.append(number_frame(at.take(rows), np.full(len(rows), 223751), np.full(len(rows), 160), unit="mmHg"))
+    frames.append(number_frame(at.take(rows), np.full(len(rows), 223751), value=np.full(len(rows), 160), unit="mmHg"))
     return frames
 
 
-def _mess(rng: np.random.Generator, at: Moments, normal: _Normal) -> list[pl.DataFrame]:
+def _mess(rng: np.random.Generator, at: Moments, *, normal: _Normal) -> list[pl.DataFrame]:
     """Wrong texts, doubles at one time, a/b pressures and times a year off, all between assessments."""
 
     def some(share: float) -> Moments:
@@ -203,16 +212,24 @@ def _mess(rng: np.random.Generator, at: Moments, normal: _Normal) -> list[pl.Dat
     both = [f"{a}/{b}" for a, b in zip(upper, lower, strict=True)]
     late = Moments(late.stay, late.second + 365 * 86_400)
     return [
-        text_frame(wrong, 225664, texts),
-        _numeric(rng, "heart_rate", double, normal.draw(rng, "heart_rate", double.stay), normal.has_line),
-        _numeric(rng, "respiratory_rate", double, normal.draw(rng, "respiratory_rate", double.stay), normal.has_line),
-        text_frame(pair, 224167, both),
-        text_frame(pair, 224643, both),
-        _numeric(rng, "heart_rate", late, normal.draw(rng, "heart_rate", late.stay), normal.has_line),
+        text_frame(wrong, 225664, value=texts),
+        _numeric(
+            rng, "heart_rate", at=double, value=normal.draw(rng, "heart_rate", double.stay), has_line=normal.has_line
+        ),
+        _numeric(
+            rng,
+            "respiratory_rate",
+            at=double,
+            value=normal.draw(rng, "respiratory_rate", double.stay),
+            has_line=normal.has_line,
+        ),
+        text_frame(pair, 224167, value=both),
+        text_frame(pair, 224643, value=both),
+        _numeric(rng, "heart_rate", at=late, value=normal.draw(rng, "heart_rate", late.stay), has_line=normal.has_line),
     ]
 
 
-def _with_identity(rng: np.random.Generator, rows: pl.DataFrame, chunk: Chunk) -> pl.DataFrame:
+def _with_identity(rng: np.random.Generator, rows: pl.DataFrame, *, chunk: Chunk) -> pl.DataFrame:
     stay = rows["stay"].to_numpy()
     charttime = chunk.stays.intime[stay] + rows["second"].to_numpy().astype("timedelta64[s]")
     delay = np.where(rng.random(len(stay)) < 0.03, -12, rng.integers(0, 55, len(stay))).astype("timedelta64[m]")

@@ -40,8 +40,8 @@ def chunk_pictures(rng: np.random.Generator, chunk: Chunk) -> list[Picture]:
     """Pictures of the plan, and others that no window or view filter may let through."""
     plan, stays = chunk.plan, chunk.stays
     subject, found = chunk.subject_of_stay(), []
-    earlier = draw_symbols(rng, Modality.CXR, plan.state)
-    other = draw_symbols(rng, Modality.CXR, draw_state(rng, plan.count))
+    earlier = draw_symbols(rng, Modality.CXR, state=plan.state)
+    other = draw_symbols(rng, Modality.CXR, state=draw_state(rng, plan.count))
     chance = rng.random((plan.count, 4))
 
     def add(stay: int, hour: float, *, finding: np.ndarray, views: tuple[str, ...] = ("AP",)) -> None:
@@ -76,8 +76,8 @@ def foreign_pictures(rng: np.random.Generator, chunk: Chunk, *, study: int) -> l
     """Pictures of people who are not in MIMIC-IV; their studies are numbered from `study`."""
     people = len(chunk.subjects.subject_id)
     count = FOREIGN * people // CHUNK_SUBJECTS
-    subject = identifiers(SUBJECT, chunk.number, people + count, room=SUBJECT_ROOM)[people:].tolist()
-    finding = draw_symbols(rng, Modality.CXR, draw_state(rng, count))
+    subject = identifiers(SUBJECT, chunk.number, count=people + count, room=SUBJECT_ROOM)[people:].tolist()
+    finding = draw_symbols(rng, Modality.CXR, state=draw_state(rng, count))
     time = np.datetime64("2150-03-01T10:00:00", "s")
     return [Picture(subject[i], study + i, time, "AP", finding[i]) for i in range(count)]
 
@@ -105,11 +105,11 @@ def write_pictures(
         paint: makes the (H, W) uint8 pixels of a picture.
     """
     named = [dicom_id(rng) for _ in pictures]
-    studies = identifiers(STUDY, number, next_study(pictures)).tolist()
+    studies = identifiers(STUDY, number, count=next_study(pictures)).tolist()
     sizes = []
     for name, picture in zip(named, pictures, strict=True):
         pixels = paint(rng, picture)
-        path = root / image_path(picture.subject_id, studies[picture.study], name)
+        path = root / image_path(picture.subject_id, studies[picture.study], dicom=name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(jpeg(pixels))
         sizes.append(pixels.shape)
@@ -117,7 +117,7 @@ def write_pictures(
     return picture_tables(pictures, dicom_ids=named, study_ids=study_ids, sizes=sizes)
 
 
-def image_path(subject_id: int, study_id: int, dicom: str) -> Path:
+def image_path(subject_id: int, study_id: int, *, dicom: str) -> Path:
     """Where an image lies, relative to the tree."""
     person = f"p{subject_id}"
     return Path("mimic-cxr-jpg", "files", person[:3], person, f"s{study_id}", f"{dicom}.jpg")

@@ -17,7 +17,7 @@ class Moments:
         return Moments(self.stay[rows], self.second[rows])
 
 
-def number_frame(at: Moments, itemid: np.ndarray, value: np.ndarray, *, unit: np.ndarray | str) -> pl.DataFrame:
+def number_frame(at: Moments, itemid: np.ndarray, *, value: np.ndarray, unit: np.ndarray | str) -> pl.DataFrame:
     """Rows whose text is their number."""
     unit = np.full(len(value), unit, dtype=object) if isinstance(unit, str) else unit
     return pl.DataFrame(
@@ -38,7 +38,7 @@ def number_frame(at: Moments, itemid: np.ndarray, value: np.ndarray, *, unit: np
     )
 
 
-def text_frame(at: Moments, itemid: int, value: list[str], *, number: list[str | None] | None = None) -> pl.DataFrame:
+def text_frame(at: Moments, itemid: int, *, value: list[str], number: list[str | None] | None = None) -> pl.DataFrame:
     """Rows whose text is no number, or not the one in valuenum."""
     return pl.DataFrame(
         {

@@ -86,7 +86,7 @@ def no_evidence(count: int) -> Evidence:
     )
 
 
-def draw_symbols(rng: np.random.Generator, modality: Modality, state: State) -> np.ndarray:
+def draw_symbols(rng: np.random.Generator, modality: Modality, *, state: State) -> np.ndarray:
     """(N, E) bool: which symbols the modality has for each row of `state`."""
     table = emissions(modality)
     symbol = np.zeros((len(state.severity), len(table)), dtype=bool)
@@ -96,7 +96,7 @@ def draw_symbols(rng: np.random.Generator, modality: Modality, state: State) -> 
 
 
 def draw_showings(
-    rng: np.random.Generator, modality: Modality, symbol: np.ndarray, *, recorded: np.ndarray, stay: np.ndarray
+    rng: np.random.Generator, modality: Modality, *, symbol: np.ndarray, recorded: np.ndarray, stay: np.ndarray
 ) -> np.ndarray:
     """(R, E) bool: at which of R opportunities a stay's symbols show, each with SHOW_RATE.
 

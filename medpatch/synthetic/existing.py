@@ -48,17 +48,17 @@ def existing_chunks(raw_dir: Path, seed: int) -> Iterator[tuple[Chunk, int, int]
     for number, start in enumerate(range(0, len(subjects), CHUNK_SUBJECTS)):
         part = stays.filter(pl.col("subject_id").is_in(subjects[start : start + CHUNK_SUBJECTS].implode()))
         done += part.height
-        yield _chunk(np.random.default_rng([seed, number, 0]), number, part, codes=codes), done, stays.height
+        yield _chunk(np.random.default_rng([seed, number, 0]), number, rows=part, codes=codes), done, stays.height
 
 
-def _chunk(rng: np.random.Generator, number: int, rows: pl.DataFrame, *, codes: pl.DataFrame) -> Chunk:
+def _chunk(rng: np.random.Generator, number: int, *, rows: pl.DataFrame, codes: pl.DataFrame) -> Chunk:
     count = rows.height
     time = {name: rows[name].to_numpy().astype("datetime64[s]") for name in TIMES}
     condition = np.zeros((count, len(PHENOTYPES)), dtype=bool)
     hits = rows.select("hadm_id").with_row_index("row").join(codes, on="hadm_id")
     condition[hits["row"].to_numpy(), hits["condition"].to_numpy()] = True
     death = rows["hospital_expire_flag"].to_numpy() == 1
-    state = State(_severity_of(rng, condition, death), condition, death)
+    state = State(_severity_of(rng, condition, death=death), condition, death)
     los = np.maximum((time["outtime"] - time["intime"]).astype(float) / 3600, 1.0)
     people, subject = np.unique(rows["subject_id"].to_numpy(), return_inverse=True)
     first = np.searchsorted(subject, np.arange(len(people)))
@@ -93,7 +93,7 @@ def _chunk(rng: np.random.Generator, number: int, rows: pl.DataFrame, *, codes: 
     )
 
 
-def _severity_of(rng: np.random.Generator, condition: np.ndarray, death: np.ndarray) -> np.ndarray:
+def _severity_of(rng: np.random.Generator, condition: np.ndarray, *, death: np.ndarray) -> np.ndarray:
     """(N,) levels drawn given the conditions and the outcome."""
     known = np.stack([-CERTAIN * condition, -CERTAIN * ~condition], axis=2)
     outcome = np.stack([-CERTAIN * death, -CERTAIN * ~death], axis=1)

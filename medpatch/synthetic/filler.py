@@ -36,7 +36,7 @@ def dictionaries() -> dict[str, pl.DataFrame]:
 
 def procedures_icd(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """A procedure code for half of the admissions."""
-    frame, row = _some(rng, chunk, 0.5)
+    frame, row = _some(rng, chunk, share=0.5)
     pick = rng.integers(0, len(PROCEDURES), frame.height).tolist()
     return frame.with_columns(
         pl.lit(1).alias("seq_num"),
@@ -48,7 +48,7 @@ def procedures_icd(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def hcpcsevents(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Billing codes of a few admissions."""
-    frame, row = _some(rng, chunk, 0.1)
+    frame, row = _some(rng, chunk, share=0.1)
     pick = rng.integers(0, len(HCPCS), frame.height).tolist()
     return frame.with_columns(
         pl.Series("chartdate", _date(chunk, row)),
@@ -60,7 +60,7 @@ def hcpcsevents(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def drgcodes(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """One group that says nothing."""
-    frame, _ = _some(rng, chunk, 0.8)
+    frame, _ = _some(rng, chunk, share=0.8)
     return frame.with_columns(
         pl.lit("HCFA").alias("drg_type"), pl.lit("999").alias("drg_code"), pl.lit("UNGROUPABLE").alias("description")
     )
@@ -68,7 +68,7 @@ def drgcodes(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def omr(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Outpatient weights."""
-    frame, row = _some(rng, chunk, 0.6)
+    frame, row = _some(rng, chunk, share=0.6)
     return frame.drop("hadm_id").with_columns(
         pl.Series("chartdate", _date(chunk, row) - np.timedelta64(9, "D")),
         pl.lit(1).alias("seq_num"),
@@ -79,7 +79,7 @@ def omr(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def microbiologyevents(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Screening swabs."""
-    frame, row = _some(rng, chunk, 0.5)
+    frame, row = _some(rng, chunk, share=0.5)
     at = chunk.admissions.admittime[row] + hours(np.full(len(row), 3.0))
     day = at.astype("datetime64[D]")
     return frame.with_columns(
@@ -101,7 +101,7 @@ def microbiologyevents(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def medication_tables(rng: np.random.Generator, chunk: Chunk) -> dict[str, pl.DataFrame]:
     """poe, poe_detail, pharmacy, prescriptions, emar and emar_detail: one order each, linked by its keys."""
-    frame, row = _some(rng, chunk, 1.0)
+    frame, row = _some(rng, chunk, share=1.0)
     count = frame.height
     start = chunk.admissions.admittime[row] + hours(np.full(count, 2.0))
     subject, order = frame["subject_id"].to_list(), np.arange(count) + 2
@@ -151,7 +151,7 @@ def medication_tables(rng: np.random.Generator, chunk: Chunk) -> dict[str, pl.Da
     }  # fmt: skip
 
 
-def _some(rng: np.random.Generator, chunk: Chunk, share: float) -> tuple[pl.DataFrame, np.ndarray]:
+def _some(rng: np.random.Generator, chunk: Chunk, *, share: float) -> tuple[pl.DataFrame, np.ndarray]:
     """Keys of a random share of the admissions, and their rows."""
     rows = chunk.admissions
     row = np.flatnonzero(rng.random(len(rows.hadm_id)) < share)

@@ -93,7 +93,7 @@ def transfers(chunk: Chunk) -> pl.DataFrame:
             "intime": milliseconds(np.concatenate([rows.admittime, stays.intime, rows.dischtime])),
             "outtime": milliseconds(np.concatenate([to_icu, stays.outtime, np.full(len(every), NO_TIME)])),
         }
-    )[order].with_columns(pl.Series("transfer_id", identifiers(TRANSFER, chunk.number, len(row), room=8192)))
+    )[order].with_columns(pl.Series("transfer_id", identifiers(TRANSFER, chunk.number, count=len(row), room=8192)))
 
 
 def services(chunk: Chunk) -> pl.DataFrame:
@@ -123,13 +123,13 @@ def diagnoses(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
             condition = np.zeros(len(rows.hadm_id), dtype=bool)
             in_icu = rows.plan_row >= 0
             condition[in_icu] = chunk.plan.state.condition[rows.plan_row[in_icu], PHENOTYPES.index(name)]
-            frames.append(_coded(rng, np.flatnonzero(condition), version, codes=by_version))
+            frames.append(_coded(rng, np.flatnonzero(condition), version=version, codes=by_version))
         else:
             for _ in range(3):
                 other = np.flatnonzero(rng.random(len(version)) < 0.6)
-                frames.append(_coded(rng, other, version, codes=by_version))
+                frames.append(_coded(rng, other, version=version, codes=by_version))
     unlisted = np.flatnonzero(rng.random(len(version)) < 0.05)
-    frames.append(_coded(rng, unlisted, version, codes={9: UNLISTED[:1], 10: UNLISTED[1:]}))
+    frames.append(_coded(rng, unlisted, version=version, codes={9: UNLISTED[:1], 10: UNLISTED[1:]}))
     table = pl.concat(frames).unique(subset=["row", "icd_code"], keep="first", maintain_order=True)
     has_any = rng.random(len(version)) >= WITHOUT_DIAGNOSES
     table = table.with_columns(pl.Series("order", rng.random(table.height)))
@@ -150,7 +150,7 @@ def diagnosis_dictionary() -> pl.DataFrame:
 
 
 def _coded(
-    rng: np.random.Generator, rows: np.ndarray, version: np.ndarray, *, codes: dict[int, tuple[str, ...]]
+    rng: np.random.Generator, rows: np.ndarray, *, version: np.ndarray, codes: dict[int, tuple[str, ...]]
 ) -> pl.DataFrame:
     picked = [
         codes[v][int(u * len(codes[v]))]

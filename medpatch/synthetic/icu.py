@@ -35,7 +35,7 @@ def icu_stays(chunk: Chunk) -> pl.DataFrame:
 
 def output_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Urine every few hours."""
-    frame, _ = _per_day(rng, chunk, 4)
+    frame, _ = _per_day(rng, chunk, rate=4)
     count = frame.height
     return frame.with_columns(
         pl.Series("charttime", frame["starttime"]),
@@ -47,7 +47,7 @@ def output_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def input_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Infusions, without regard to the hidden state."""
-    frame, length = _per_day(rng, chunk, 2)
+    frame, length = _per_day(rng, chunk, rate=2)
     count = frame.height
     pick = rng.integers(0, len(DRIPS), count)
     rate = np.round(np.array([drip[4] for drip in DRIPS])[pick] * (0.5 + rng.random(count)), 3)
@@ -79,7 +79,7 @@ def input_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def ingredient_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Water of the infusions."""
-    frame, length = _per_day(rng, chunk, 1)
+    frame, length = _per_day(rng, chunk, rate=1)
     order = rng.integers(100_000, 9_999_999, frame.height)
     return frame.with_columns(
         pl.lit(220490).alias("itemid"),
@@ -97,7 +97,7 @@ def ingredient_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def procedure_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Lines, one per ICU day at most."""
-    frame, length = _per_day(rng, chunk, 0.5)
+    frame, length = _per_day(rng, chunk, rate=0.5)
     count = frame.height
     order = rng.integers(100_000, 9_999_999, count)
     minutes = np.round(length * 60).astype(int)
@@ -120,7 +120,7 @@ def procedure_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
 
 def datetime_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Dates of cap and tubing changes."""
-    frame, _ = _per_day(rng, chunk, 0.5)
+    frame, _ = _per_day(rng, chunk, rate=0.5)
     return frame.with_columns(
         pl.Series("charttime", frame["starttime"]),
         pl.Series("itemid", rng.choice([225343, 225348], frame.height)),
@@ -130,7 +130,7 @@ def datetime_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     ).drop("starttime", "endtime")
 
 
-def _per_day(rng: np.random.Generator, chunk: Chunk, rate: float) -> tuple[pl.DataFrame, np.ndarray]:
+def _per_day(rng: np.random.Generator, chunk: Chunk, *, rate: float) -> tuple[pl.DataFrame, np.ndarray]:
     """About `rate` rows per ICU day with identifiers and times, and how many hours each lasts."""
     stays = chunk.stays
     count = rng.poisson(stays.los_hours / 24 * rate)

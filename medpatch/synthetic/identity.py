@@ -17,7 +17,7 @@ TRANSFER, SPECIMEN = 30_000_000, 40_000_000
 STRIDE = 6_180_339  # without a common divisor with SPAN: walks through all of it before repeating
 
 
-def identifiers(kind: int, chunk: int, count: int, *, room: int = CHUNK_ROOM) -> np.ndarray:
+def identifiers(kind: int, chunk: int, *, count: int, room: int = CHUNK_ROOM) -> np.ndarray:
     """(count,) int64 identifiers of `kind`, the next ones of this chunk.
 
     Raises:

@@ -34,24 +34,24 @@ FASTING = "IF FASTING, 70-100 NORMAL, >125 PROVISIONAL DIABETES."
 def lab_events(rng: np.random.Generator, chunk: Chunk) -> pl.DataFrame:
     """Rows of mimiciv/hosp/labevents: panels during and around the ICU stay, some without hadm_id."""
     admissions, stays = chunk.admissions, chunk.stays
-    stay, hour = free_hours(rng, chunk, PANEL_RATE)
+    stay, hour = free_hours(rng, chunk, rate=PANEL_RATE)
     inside = stays.intime[stay] + hours(hour + 0.6)
     # two panels per admission before or after the ICU, wherever they fall
     around = np.repeat(np.arange(len(admissions.hadm_id)), 2)
     length = (admissions.dischtime - admissions.admittime).astype(float) / 3600
     outside = admissions.admittime[around] + hours(rng.choice([0.3, 0.98], len(around)) * length[around])
-    outside = np.where(_in_stay(chunk, around, outside), admissions.admittime[around] + hours(0.2), outside)
+    outside = np.where(_in_stay(chunk, around, time=outside), admissions.admittime[around] + hours(0.2), outside)
     row = np.concatenate([stays.admission[stay], around])
     charttime = np.concatenate([inside, outside])
     frames = [
-        _panel(rng, row, charttime, panel=PANEL, share=1.0),
-        _panel(rng, row, charttime, panel=BLOOD_GAS, share=0.25),
-        _panel(rng, row, charttime, panel=URINE, share=0.05),
+        _panel(rng, row, charttime=charttime, panel=PANEL, share=1.0),
+        _panel(rng, row, charttime=charttime, panel=BLOOD_GAS, share=0.25),
+        _panel(rng, row, charttime=charttime, panel=URINE, share=0.05),
     ]
-    return _with_identity(rng, pl.concat(frames), chunk)
+    return _with_identity(rng, pl.concat(frames), chunk=chunk)
 
 
-def _in_stay(chunk: Chunk, admission: np.ndarray, time: np.ndarray) -> np.ndarray:
+def _in_stay(chunk: Chunk, admission: np.ndarray, *, time: np.ndarray) -> np.ndarray:
     """(R,) bool, True where the time falls into an ICU stay of the admission."""
     inside = np.zeros(len(time), dtype=bool)
     count = len(chunk.admissions.hadm_id)
@@ -64,7 +64,7 @@ def _in_stay(chunk: Chunk, admission: np.ndarray, time: np.ndarray) -> np.ndarra
 
 
 def _panel(
-    rng: np.random.Generator, row: np.ndarray, charttime: np.ndarray, *, panel: dict, share: float
+    rng: np.random.Generator, row: np.ndarray, *, charttime: np.ndarray, panel: dict, share: float
 ) -> pl.DataFrame:
     """One row per item and draw, for a share of the draws; text and number agree except where MIMIC's do not."""
     specimen = np.flatnonzero(rng.random(len(row)) < share)
@@ -107,7 +107,7 @@ def _panel(
     return pl.concat(frames)
 
 
-def _with_identity(rng: np.random.Generator, rows: pl.DataFrame, chunk: Chunk) -> pl.DataFrame:
+def _with_identity(rng: np.random.Generator, rows: pl.DataFrame, *, chunk: Chunk) -> pl.DataFrame:
     rows = rows.sort("row", "charttime", "specimen", "itemid", maintain_order=True)
     row, count = rows["row"].to_numpy(), rows.height
     admissions = chunk.admissions

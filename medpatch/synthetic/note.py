@@ -42,7 +42,7 @@ def radiology(rng: np.random.Generator, chunk: Chunk) -> NoteTables:
             later = charttime[q] + hours(1.0 + 3 * rng.random())
             rows.append((subject[stay], hadm[stay], "AR", later, later + delay, addendum_text(rng)))
     for person in np.flatnonzero(rng.random(len(chunk.subjects.subject_id)) < 0.15).tolist():
-        symbol = draw_symbols(rng, Modality.RR, draw_state(rng, 1))[0]
+        symbol = draw_symbols(rng, Modality.RR, state=draw_state(rng, 1))[0]
         time = _first_time(chunk, person) - hours(24 * (5 + 20 * rng.random()))
         text = report_text(rng, symbol, statements=[], is_chest=False)
         rows.append((chunk.subjects.subject_id[person], None, "RR", time, time + hours(2.0), text))
@@ -54,7 +54,7 @@ def discharge(rng: np.random.Generator, chunk: Chunk) -> NoteTables:
     plan, admissions = chunk.plan, chunk.admissions
     rows = []
     ward = draw_state(rng, len(admissions.hadm_id))
-    ward_symbol = draw_symbols(rng, Modality.DN, ward)
+    ward_symbol = draw_symbols(rng, Modality.DN, state=ward)
     for a, row in enumerate(admissions.plan_row.tolist()):
         has_note = plan.has_dn[row] if row >= 0 else rng.random() < 0.6
         if not has_note:

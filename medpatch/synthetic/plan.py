@@ -109,17 +109,17 @@ def draw_plan(
         ehr_recorded=recorded,
         has_cxr=has_cxr,
         cxr_hour=cxr_hour,
-        finding=draw_symbols(rng, Modality.CXR, state),
+        finding=draw_symbols(rng, Modality.CXR, state=state),
         has_late_cxr=has_late,
         late_cxr_hour=late_hour,
-        late_finding=draw_symbols(rng, Modality.CXR, state),
+        late_finding=draw_symbols(rng, Modality.CXR, state=state),
         has_rr=has_rr,
         mention=rng.random((count, len(emissions(Modality.CXR)))) < MENTION_RATE,
         report_stay=report_stay,
         report_in_window=order < inside[report_stay],
-        rr_symbol=draw_symbols(rng, Modality.RR, state.take(report_stay)),
+        rr_symbol=draw_symbols(rng, Modality.RR, state=state.take(report_stay)),
         has_dn=rng.random(count) < presence.dn[level],
-        dn_symbol=draw_symbols(rng, Modality.DN, state),
+        dn_symbol=draw_symbols(rng, Modality.DN, state=state),
     )
 
 
@@ -147,6 +147,6 @@ def _draw_assessments(
     by_stay = np.stack([rng.random(count) < share.get(name, 1.0) for name in names], axis=1)
     by_row = np.stack([rng.random(len(stay)) < (1.0 if name in MARKERS else 0.93) for name in names], axis=1)
     recorded = (by_stay[stay] & by_row)[:, [names.index(channel) for channel in channels]]
-    symbol = draw_symbols(rng, Modality.EHR, state)
-    shown = draw_showings(rng, Modality.EHR, symbol, recorded=recorded, stay=stay)
+    symbol = draw_symbols(rng, Modality.EHR, state=state)
+    shown = draw_showings(rng, Modality.EHR, symbol=symbol, recorded=recorded, stay=stay)
     return stay, hour, shown, recorded

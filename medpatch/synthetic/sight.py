@@ -39,7 +39,7 @@ def oracle_rows(plan: Plan, task: Task, *, stay_id: np.ndarray, is_listed: np.nd
     parts = parts_in_sight(plan, task)
     frames = []
     for subset in modality_sets(task):
-        known = solve(plan, task, subset, parts=parts)
+        known = solve(plan, task, subset=subset, parts=parts)
         probability = known.death[:, None] if task is Task.IN_HOSPITAL_MORTALITY else known.condition
         frames.append(
             pl.DataFrame(
@@ -55,7 +55,7 @@ def oracle_rows(plan: Plan, task: Task, *, stay_id: np.ndarray, is_listed: np.nd
     return pl.concat(frames)
 
 
-def solve(plan: Plan, task: Task, subset: ModalitySet, *, parts: dict[str, Evidence] | None = None) -> Posterior:
+def solve(plan: Plan, task: Task, *, subset: ModalitySet, parts: dict[str, Evidence] | None = None) -> Posterior:
     """Posterior of every stay of the plan, as if in the cohort of the task, from one set of modalities."""
     parts = parts or parts_in_sight(plan, task)
     seen = no_evidence(plan.count)
@@ -66,7 +66,7 @@ def solve(plan: Plan, task: Task, subset: ModalitySet, *, parts: dict[str, Evide
         if Modality.CXR in subset:  # a statement about an image one has before one's eyes adds nothing
             shows_image = plan.has_cxr & ~_is_replaced(plan, task)
         seen = seen + parts["statement"].where(~shows_image)
-    return posterior(state_model(), seen, log_visible=log_visible(plan, task, subset))
+    return posterior(state_model(), seen, log_visible=log_visible(plan, task, subset=subset))
 
 
 def parts_in_sight(plan: Plan, task: Task) -> dict[str, Evidence]:
@@ -92,7 +92,7 @@ def parts_in_sight(plan: Plan, task: Task) -> dict[str, Evidence]:
     }
 
 
-def log_visible(plan: Plan, task: Task, subset: ModalitySet) -> np.ndarray:
+def log_visible(plan: Plan, task: Task, *, subset: ModalitySet) -> np.ndarray:
     """(N, S) log-probability, given the level, of the length of stay and presence that the set shows.
 
     Mortality looks only at long stays. Phenotyping sees the length with the EHR; otherwise it is summed out

@@ -84,7 +84,7 @@ def state_model() -> StateModel:
     by_name = {row["name"]: row for row in read_parameter("condition")}
     offset = np.arange(len(severity)) - severity @ np.arange(len(severity))  # centred level
     columns = [
-        _logistic_column(float(by_name[name]["prevalence"]), float(by_name[name]["slope"]) * offset, severity)
+        _logistic_column(float(by_name[name]["prevalence"]), float(by_name[name]["slope"]) * offset, share=severity)
         for name in PHENOTYPES
     ]
     death = np.array([float(row["death"]) for row in levels])
@@ -115,7 +115,7 @@ def draw_state(rng: np.random.Generator, count: int) -> State:
     return State(severity, condition, death)
 
 
-def _logistic_column(prevalence: float, slope_term: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _logistic_column(prevalence: float, slope_term: np.ndarray, *, share: np.ndarray) -> np.ndarray:
     """Logistic probabilities per level whose mean over the levels is `prevalence`; bisection on the intercept."""
     low, high = -20.0, 20.0
     for _ in range(80):

@@ -8,7 +8,7 @@ from medpatch.synthetic.plan import draw_plan
 from medpatch.synthetic.state import draw_state
 
 
-def draw_chunk(rng: np.random.Generator, number: int, count: int) -> Chunk:
+def draw_chunk(rng: np.random.Generator, number: int, *, count: int) -> Chunk:
     """The `number`-th chunk, with `count` subjects."""
     visits = np.minimum(rng.geometric(0.84, count), 4) * (rng.random(count) >= 0.02)  # 2 %: never in an ICU
     subject = np.repeat(np.arange(count), visits)
@@ -44,7 +44,7 @@ def draw_chunk(rng: np.random.Generator, number: int, count: int) -> Chunk:
     plan_row = np.concatenate([np.full(len(extra), NO_PLAN), np.arange(plan.count)])[order]
     admissions = Admissions(
         subject=np.concatenate([extra, subject])[order],
-        hadm_id=identifiers(HADM, number, len(order)),
+        hadm_id=identifiers(HADM, number, count=len(order)),
         admittime=np.concatenate([ward_start[extra], admittime])[order],
         dischtime=np.concatenate([(ward_start + ward_end)[extra], dischtime])[order],
         deathtime=np.concatenate([np.full(len(extra), NO_TIME), deathtime])[order],
@@ -68,7 +68,11 @@ def draw_chunk(rng: np.random.Generator, number: int, count: int) -> Chunk:
         number,
         plan,
         _subjects(
-            rng, number, anchor_year, last_discharge=last_discharge, died=(admissions.subject, admissions.deathtime)
+            rng,
+            number,
+            anchor_year=anchor_year,
+            last_discharge=last_discharge,
+            died=(admissions.subject, admissions.deathtime),
         ),
         admissions,
         stays,
@@ -124,7 +128,7 @@ def _stays(
     all_los = np.concatenate([los, second_los[second]])
     return Stays(
         admission=np.concatenate([admission, admission[second]]),
-        stay_id=identifiers(STAY, number, len(all_in)),
+        stay_id=identifiers(STAY, number, count=len(all_in)),
         intime=all_in,
         outtime=np.concatenate(
             [np.where(is_reversed, intime - hours(0.4), outtime), second_in + hours(second_los[second])]
@@ -139,8 +143,8 @@ def _stays(
 def _subjects(
     rng: np.random.Generator,
     number: int,
-    anchor_year: np.ndarray,
     *,
+    anchor_year: np.ndarray,
     last_discharge: np.ndarray,
     died: tuple[np.ndarray, np.ndarray],
 ) -> Subjects:
@@ -154,7 +158,7 @@ def _subjects(
     dod[subject[dead]] = deathtime[dead].astype("datetime64[D]")
     age = np.clip(np.round(rng.normal(64, 16, count)), 18, 91).astype(int)
     return Subjects(
-        subject_id=identifiers(SUBJECT, number, count, room=SUBJECT_ROOM),
+        subject_id=identifiers(SUBJECT, number, count=count, room=SUBJECT_ROOM),
         is_female=rng.random(count) < 0.44,
         anchor_age=np.where(age > 89, 91, age),
         anchor_year=anchor_year,

@@ -28,9 +28,9 @@ def report_text(
         statements: image findings it states, with whether they were found.
         is_chest: a chest radiograph, or another examination.
     """
-    said = [_phrase(rng, Modality.CXR, name, is_present=found) for name, found in statements]
-    own = _own_sentences(rng, Modality.RR, symbol)
-    filler = _filler(rng, Modality.RR, int(rng.integers(4, 8)))
+    said = [_phrase(rng, Modality.CXR, symbol=name, is_present=found) for name, found in statements]
+    own = _own_sentences(rng, Modality.RR, symbol=symbol)
+    filler = _filler(rng, Modality.RR, count=int(rng.integers(4, 8)))
     exam = CHEST if is_chest else str(rng.choice(EXAMS))
     findings = _shuffled(rng, [*said, *filler[2:]])
     impression = _shuffled(rng, own)
@@ -43,7 +43,7 @@ def report_text(
 
 def addendum_text(rng: np.random.Generator) -> str:
     """An addendum without evidence."""
-    return "\n".join(["ADDENDUM  ", "", _wrapped(_filler(rng, Modality.RR, 2)), ""])
+    return "\n".join(["ADDENDUM  ", "", _wrapped(_filler(rng, Modality.RR, count=2)), ""])
 
 
 def discharge_text(rng: np.random.Generator, symbol: np.ndarray, *, died: bool, is_female: bool) -> str:
@@ -55,8 +55,8 @@ def discharge_text(rng: np.random.Generator, symbol: np.ndarray, *, died: bool, 
         died: in this admission.
         is_female: for the header.
     """
-    sentences = _shuffled(rng, _own_sentences(rng, Modality.DN, symbol))
-    filler = _filler(rng, Modality.DN, int(rng.integers(13, 21)))
+    sentences = _shuffled(rng, _own_sentences(rng, Modality.DN, symbol=symbol))
+    filler = _filler(rng, Modality.DN, count=int(rng.integers(13, 21)))
     cut = len(sentences) // 3
     parts = [
         ("Chief Complaint:", ["Critical illness"]),
@@ -73,21 +73,21 @@ def discharge_text(rng: np.random.Generator, symbol: np.ndarray, *, died: bool, 
     return header + "\n \n".join(f"{title}\n{_wrapped(body)}" for title, body in parts) + "\n"
 
 
-def _own_sentences(rng: np.random.Generator, modality: Modality, symbol: np.ndarray) -> list[str]:
+def _own_sentences(rng: np.random.Generator, modality: Modality, *, symbol: np.ndarray) -> list[str]:
     denied = rng.random(len(symbol)) < DENIAL_RATE
     return [
-        _phrase(rng, modality, emission.symbol, is_present=bool(present))
+        _phrase(rng, modality, symbol=emission.symbol, is_present=bool(present))
         for emission, present, deny in zip(emissions(modality), symbol, denied, strict=True)
         if present or deny
     ]
 
 
-def _phrase(rng: np.random.Generator, modality: Modality, symbol: str, *, is_present: bool) -> str:
+def _phrase(rng: np.random.Generator, modality: Modality, *, symbol: str, is_present: bool) -> str:
     choices = phrases()[modality, symbol, is_present]
     return choices[int(rng.integers(0, len(choices)))]
 
 
-def _filler(rng: np.random.Generator, modality: Modality, count: int) -> list[str]:
+def _filler(rng: np.random.Generator, modality: Modality, *, count: int) -> list[str]:
     pool = filler_sentences(modality)
     return [pool[i] for i in rng.permutation(len(pool))[:count].tolist()]
 

@@ -54,7 +54,7 @@ def write_tree(out_dir: Path, *, subjects: int, seed: int, progress: Progress | 
             for number, start in enumerate(range(0, subjects, CHUNK_SUBJECTS)):
                 rng = np.random.default_rng([seed, number])
                 count = min(CHUNK_SUBJECTS, subjects - start)
-                _write_chunk(rng, draw_chunk(rng, number, count), sink=sink, oracle=oracle, root=root)
+                _write_chunk(rng, draw_chunk(rng, number, count=count), sink=sink, oracle=oracle, root=root)
                 if progress:
                     progress(start + count, subjects)
         describe(root, kind="synthetic", subjects=subjects, seed=seed, statement=STATEMENT)

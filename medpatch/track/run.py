@@ -125,8 +125,8 @@ def parent_run(
         "git_dirty": str(commit.is_dirty).lower(),
     }
     client = tracking.client()
-    experiment_id = _experiment(client, tracking, f"{EXPERIMENT_PREFIX}{config.cohort.task}")
-    with _open(client, tracking, experiment_id, name=run_name(preset, config), tags=tags) as run:
+    experiment_id = _experiment(client, tracking, name=f"{EXPERIMENT_PREFIX}{config.cohort.task}")
+    with _open(client, tracking, experiment_id=experiment_id, name=run_name(preset, config), tags=tags) as run:
         log_params(run, config.flatten())
         yield run
 
@@ -138,7 +138,7 @@ def child_run(
     """A run below `parent`, for one model or one training stage; inherits its tags."""
     client = parent.tracking.client()
     own = {**parent.tags, "model": model, **(tags or {}), "mlflow.parentRunId": parent.run_id}
-    with _open(client, parent.tracking, parent.experiment_id, name=name, tags=own) as run:
+    with _open(client, parent.tracking, experiment_id=parent.experiment_id, name=name, tags=own) as run:
         yield run
 
 
@@ -179,7 +179,7 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _experiment(client: "MlflowClient", tracking: Tracking, name: str) -> str:
+def _experiment(client: "MlflowClient", tracking: Tracking, *, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -198,7 +198,7 @@ def _experiment(client: "MlflowClient", tracking: Tracking, name: str) -> str:
 
 @contextmanager
 def _open(
-    client: "MlflowClient", tracking: Tracking, experiment_id: str, *, name: str, tags: Mapping[str, str]
+    client: "MlflowClient", tracking: Tracking, *, experiment_id: str, name: str, tags: Mapping[str, str]
 ) -> Iterator[TrackedRun]:
     source = {"mlflow.source.name": "medpatch", "mlflow.source.git.commit": tags.get("git_commit", UNKNOWN)}
     run_id = client.create_run(experiment_id, run_name=name, tags={**tags, **source}).info.run_id

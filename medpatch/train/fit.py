@@ -65,26 +65,26 @@ def fit(
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=max(1, settings.patience_epochs // 2)
     )
-    file = StateFile(session, network, optimizer, schedule)
+    file = StateFile(session, network, optimizer=optimizer, schedule=schedule)
     state = file.load()
     if state.epoch or state.batches:
         logger.info("%s goes on at epoch %d, batch %d", name, state.epoch, state.batches)
     for record in state.history:
-        _log(record, log_metric, session)
-    updater = Updater(session, optimizer, settings.gradient_clip_norm)
+        _log(record, log_metric, session=session)
+    updater = Updater(session, optimizer, clip_norm=settings.gradient_clip_norm)
     while state.epoch < settings.epochs and not _is_over(state, settings):
         set_training(network, is_training=True)
         try:
-            _train_epoch(state, updater, step, train_batches(state.epoch), file=file, where=name)
+            _train_epoch(state, updater, step=step, batches=train_batches(state.epoch), file=file, where=name)
         except ConfigError:
             file.remove()  # it would only come to the same end
             raise
         set_training(network, is_training=False)
         train_loss = state.loss / max(state.count, 1)
-        val_loss, val_auroc, state.skipped = _validate(val_step, val_batches(), session)
+        val_loss, val_auroc, state.skipped = _validate(val_step, val_batches(), session=session)
         record = EpochRecord(state.epoch, train_loss, val_loss, val_auroc, optimizer.param_groups[0]["lr"])
         state.history.append(record)
-        _log(record, log_metric, session)
+        _log(record, log_metric, session=session)
         schedule.step(train_loss if math.isnan(val_loss) else val_loss)
         if state.best is None or _merit(record, settings.select) > _merit(state.best, settings.select):
             state.best, state.kept = record, snapshot(network)
@@ -105,7 +105,7 @@ def fit(
 
 
 def _train_epoch(
-    state: FitState, updater: Updater, step: Step, batches: Iterable[Tensor], *, file: StateFile, where: str
+    state: FitState, updater: Updater, *, step: Step, batches: Iterable[Tensor], file: StateFile, where: str
 ) -> None:
     """The rest of one pass over the train stays; adds up what the batches lost before they moved the weights."""
     session, saved = updater.session, time.monotonic()
@@ -127,7 +127,7 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _validate(step: Step, batches: Iterable[Tensor], session: Session) -> tuple[float, float, int]:
+def _validate(step: Step, batches: Iterable[Tensor], *, session: Session) -> tuple[float, float, int]:
     """Mean loss, macro AUROC and number of labels without one; nan where there is nothing."""
     rows = []
     for number, index in enumerate(batches):
@@ -163,7 +163,7 @@ def _merit(record: EpochRecord, select: Select) -> tuple[float, float]:
     return record.val_auroc, -loss
 
 
-def _log(record: EpochRecord, log_metric: LogMetric, session: Session) -> None:
+def _log(record: EpochRecord, log_metric: LogMetric, *, session: Session) -> None:
     if not session.is_main:
         return
     for name, value in (

@@ -80,13 +80,17 @@ class Job:
 def _unimodal(job: Job, ways: Mapping[str, Any]) -> StageResult:
     from medpatch.train.stage_unimodal import run_unimodal
 
-    return run_unimodal(job.config, job.tensor_dir, job.modality, job.out_dir, feature_dir=job.feature_dir, **ways)
+    return run_unimodal(
+        job.config, job.tensor_dir, modality=job.modality, out_dir=job.out_dir, feature_dir=job.feature_dir, **ways
+    )
 
 
 def _confidence(job: Job, ways: Mapping[str, Any]) -> StageResult:
     from medpatch.train.stage_confidence import run_confidence
 
-    return run_confidence(job.config, job.tensor_dir, job.modality, job.out_dir, feature_dir=job.feature_dir, **ways)
+    return run_confidence(
+        job.config, job.tensor_dir, modality=job.modality, out_dir=job.out_dir, feature_dir=job.feature_dir, **ways
+    )
 
 
 def _fusion(job: Job, ways: Mapping[str, Any]) -> StageResult:
@@ -94,8 +98,8 @@ def _fusion(job: Job, ways: Mapping[str, Any]) -> StageResult:
     from medpatch.train.stage_rival import run_rival
 
     if job.rival is None:
-        return run_fusion(job.config, job.tensor_dir, job.out_dir, earlier=job.earlier, **ways)
-    return run_rival(job.config, job.tensor_dir, job.rival, job.out_dir, earlier=job.earlier, **ways)
+        return run_fusion(job.config, job.tensor_dir, out_dir=job.out_dir, earlier=job.earlier, **ways)
+    return run_rival(job.config, job.tensor_dir, rival=job.rival, out_dir=job.out_dir, earlier=job.earlier, **ways)
 
 
 _RUN: dict[Stage, Callable[[Job, Mapping[str, Any]], StageResult]] = {

@@ -35,13 +35,13 @@ def run_job(job: Job, *, log_metric: LogMetric, progress: Progress | None = None
         file.write_text(job.to_json())
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
         command += [str(job.config.train.processes), "-m", "medpatch.train.worker", str(file)]
-        message = _follow(command, log_metric, progress)
+        message = _follow(command, log_metric, progress=progress)
     if message:
         raise ConfigError(message)
     return read_result(job.out_dir)
 
 
-def _follow(command: list[str], log_metric: LogMetric, progress: Progress | None) -> str:
+def _follow(command: list[str], log_metric: LogMetric, *, progress: Progress | None) -> str:
     """Run the workers, pass on what they say; their error, if they failed."""
     message = ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as workers:

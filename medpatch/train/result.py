@@ -46,8 +46,8 @@ class StageResult:
 def finish(
     out_dir: Path,
     result: StageResult,
-    fitted: FitResult | None,
     *,
+    fitted: FitResult | None,
     inputs: str,
     session: Session,
     save: Callable[[Path], None] | None = None,

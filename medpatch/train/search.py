@@ -95,7 +95,7 @@ class SearchResult:
         return self.judged[0]
 
 
-def search(folder: Path, settings: SearchSettings, judge: Judge, *, progress: Progress | None = None) -> SearchResult:
+def search(folder: Path, settings: SearchSettings, *, judge: Judge, progress: Progress | None = None) -> SearchResult:
     """Judge as many learning rates as asked for, counting those that an earlier call judged.
 
     The first five are drawn log-uniformly, later ones by a tree-structured Parzen estimator; each draw has a
@@ -116,7 +116,7 @@ def search(folder: Path, settings: SearchSettings, judge: Judge, *, progress: Pr
     study = _open(folder, settings)
     while len(_done(study)) < settings.trials:
         study.sampler = _sampler(settings, len(_done(study)))
-        _run(study, study.ask(), settings, judge)
+        _run(study, study.ask(), settings=settings, judge=judge)
         if progress:
             progress(len(_done(study)), settings.trials)
     judged = [_judged(trial) for trial in _done(study)]
@@ -134,7 +134,7 @@ def read_search(folder: Path) -> SearchResult:
     return SearchResult(tuple(Judged(**(row | {"scores": tuple(row["scores"])})) for row in rows))
 
 
-def _run(study: optuna.Study, trial: optuna.Trial, settings: SearchSettings, judge: Judge) -> None:
+def _run(study: optuna.Study, trial: optuna.Trial, *, settings: SearchSettings, judge: Judge) -> None:
     rate = trial.suggest_float(RATE, settings.low, settings.high, log=True)
     scores: list[float] = []
     for step, seed in enumerate(settings.seeds):

@@ -38,9 +38,9 @@ STAYS_AT_ONCE = 64
 def run_confidence(
     config: PipelineConfig,
     tensor_dir: Path,
+    *,
     modality: Modality,
     out_dir: Path,
-    *,
     feature_dir: Path,
     inputs: str,
     log_metric: LogMetric,
@@ -76,19 +76,20 @@ def run_confidence(
     session = open_session(settings, out_dir, inputs=inputs)
     with deterministic(seed):
         train, val = (
-            _read(tensor_dir, split, features, at_most=settings.confidence_tokens) for split in (Split.TRAIN, Split.VAL)
+            _read(tensor_dir, split, features=features, at_most=settings.confidence_tokens)
+            for split in (Split.TRAIN, Split.VAL)
         )
         selection, held_out = val_parts(val.subject_id, config)
         scorer = build_scorer(config.model, spec, modality=modality, width=features.width).to(session.device)
         fitted = fit(
             scorer,
-            confidence_step(scorer, train.tokens, train.label, device=session.device),
+            confidence_step(scorer, train.tokens, label=train.label, device=session.device),
             train_batches=lambda epoch: shuffled(
                 torch.ones(len(train.label)), batch_size=settings.batch_size, seed=derive_seed(seed, epoch)
             ),
-            val_step=confidence_step(scorer, val.tokens, val.label, device=session.device),
+            val_step=confidence_step(scorer, val.tokens, label=val.label, device=session.device),
             val_batches=lambda: selection.split(settings.batch_size) if len(selection) else (),
-            settings=fit_settings(config, "confidence", settings.confidence_epochs, Select.LOSS),
+            settings=fit_settings(config, "confidence", epochs=settings.confidence_epochs, select=Select.LOSS),
             name=name,
             log_metric=log_metric,
             progress=progress,
@@ -97,14 +98,14 @@ def run_confidence(
         calibrate(
             scorer,
             train,
-            val,
+            val=val,
             selection=selection,
             held_out=held_out,
             config=config,
             name=name,
             device=session.device,
         )
-        tokens = _held_out_report(scorer, val, held_out, modality=modality, names=spec.label_names)
+        tokens = _held_out_report(scorer, val, held_out=held_out, modality=modality, names=spec.label_names)
         result = StageResult(Stage.CONFIDENCE, name, modality, False, "", len(train.label), len(selection))
 
         def save(aside: Path) -> None:
@@ -115,7 +116,7 @@ def run_confidence(
         return finish(
             out_dir,
             result,
-            fitted,
+            fitted=fitted,
             inputs=inputs,
             session=session,
             save=save,
@@ -137,11 +138,11 @@ class TokenPart:
     subject_id: Tensor
 
 
-def _read(tensor_dir: Path, split: Split, features: FeatureFolder, *, at_most: int) -> TokenPart:
+def _read(tensor_dir: Path, split: Split, *, features: FeatureFolder, at_most: int) -> TokenPart:
     """The first stays, in their random order, up to the one that reaches this number of tokens."""
     cached = features.split(split)
     stays = min(len(cached.tokens), int(torch.searchsorted(cached.tokens.start, at_most)))
-    index = open_index(tensor_dir, split, (features.modality,))
+    index = open_index(tensor_dir, split, modalities=(features.modality,))
     place = index.place(cached.stay_id[:stays])
     return TokenPart(cached.tokens.first(stays), index.label[place], index.subject_id[place])
 
@@ -150,8 +151,8 @@ def _read(tensor_dir: Path, split: Split, features: FeatureFolder, *, at_most: i
 def calibrate(
     scorer: TokenScorer,
     train: TokenPart,
-    val: TokenPart,
     *,
+    val: TokenPart,
     selection: Tensor,
     held_out: Tensor,
     config: PipelineConfig,
@@ -172,7 +173,7 @@ def calibrate(
     """
     fusion = config.model.fusion
     if len(held_out):
-        held = _token_logits(scorer, val, held_out, device)
+        held = _token_logits(scorer, val, stays=held_out, device=device)
         scorer.temperature.copy_(
             fit_position_temperature(
                 held.logits, held.label, position=held.position, count=fusion.temperature_positions
@@ -184,11 +185,11 @@ def calibrate(
         logger.warning("%s: too few val stays to keep some for calibration; temperatures stay 1", name)
     if fusion.high_share is None:
         return
-    learned = _token_logits(scorer, train, torch.arange(len(train.label)), device)
+    learned = _token_logits(scorer, train, stays=torch.arange(len(train.label)), device=device)
     if not fusion.is_share_chosen or not len(selection):
         scorer.threshold.copy_(fit_threshold(learned.score(scorer), fusion.high_share))
         return
-    chosen = _token_logits(scorer, val, selection, device)
+    chosen = _token_logits(scorer, val, stays=selection, device=device)
     scorer.threshold.copy_(
         choose_threshold(
             learned.score(scorer),
@@ -203,12 +204,12 @@ def calibrate(
 
 @torch.no_grad()
 def _held_out_report(
-    scorer: TokenScorer, val: TokenPart, held_out: Tensor, *, modality: Modality, names: tuple[str, ...]
+    scorer: TokenScorer, val: TokenPart, *, held_out: Tensor, modality: Modality, names: tuple[str, ...]
 ) -> ConfidenceReport | None:
     """Of the val stays that chose no epoch; None where none was kept."""
     if not len(held_out):
         return None
-    held = _token_logits(scorer, val, held_out, scorer.threshold.device)
+    held = _token_logits(scorer, val, stays=held_out, device=scorer.threshold.device)
     return report_tokens(scorer, held, modality=modality, stays=len(held_out), label_names=names)
 
 
@@ -233,7 +234,7 @@ class TokenLogits:
         return scorer.score_logits(self.logits.unsqueeze(0), self.position.unsqueeze(0)).squeeze(0)
 
 
-def _token_logits(scorer: TokenScorer, part: TokenPart, stays: Tensor, device: torch.device) -> TokenLogits:
+def _token_logits(scorer: TokenScorer, part: TokenPart, *, stays: Tensor, device: torch.device) -> TokenLogits:
     """Of the tokens of these stays, evenly thinned to `MOST_TOKENS_READ`."""
     every = max(1, -(-int(part.tokens.length[stays].sum()) // MOST_TOKENS_READ))
     logits, owners, positions = [], [], []

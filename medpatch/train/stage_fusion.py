@@ -36,8 +36,8 @@ from medpatch.train.step import fusion_step
 def run_fusion(
     config: PipelineConfig,
     tensor_dir: Path,
-    out_dir: Path,
     *,
+    out_dir: Path,
     earlier: StageDirs,
     inputs: str,
     log_metric: LogMetric,
@@ -64,7 +64,7 @@ def run_fusion(
     """
     spec, data = input_spec(tensor_dir)
     settings, session = config.train, open_session(config.train, out_dir, inputs=inputs)
-    unimodal = load_all(earlier, session.device, data)
+    unimodal = load_all(earlier, session.device, data=data)
     scorer = {
         m: load_scorer(earlier.confidence[m], width=u.encoder.width, device=session.device, data=data)
         for m, u in unimodal.items()
@@ -82,10 +82,13 @@ def run_fusion(
         trained = nn.ModuleDict({"fusion": network.fusion, "loss": head_loss.to(session.device)})
         if moving:
             trained["encoder"] = network.extractor.encoder
-        index = {s: open_index(tensor_dir, s, tuple(unimodal)) for s in (Split.TRAIN, Split.VAL)}
+        index = {s: open_index(tensor_dir, s, modalities=tuple(unimodal)) for s in (Split.TRAIN, Split.VAL)}
         still = tuple(m for m in unimodal if m not in moving)
-        train, val = (_Views(index[s], s, earlier, modalities=still, data=data) for s in index)
-        raw = {s: open_raw(tensor_dir, index[s], s, moving, spec=spec, beside=out_dir, stack=stack) for s in index}
+        train, val = (_Views(index[s], s, earlier=earlier, modalities=still, data=data) for s in index)
+        raw = {
+            s: open_raw(tensor_dir, index[s], split=s, modalities=moving, spec=spec, beside=out_dir, stack=stack)
+            for s in index
+        }
         selection, _ = val_parts(index[Split.VAL].subject_id, config)
 
         def train_batches(epoch: int) -> Iterator[Tensor]:
@@ -95,11 +98,11 @@ def run_fusion(
 
         fitted = fit(
             trained,
-            fusion_step(network, head_loss, train, raw=raw[Split.TRAIN], device=session.device),
+            fusion_step(network, head_loss, pools=train, raw=raw[Split.TRAIN], device=session.device),
             train_batches=train_batches,
-            val_step=fusion_step(network, head_loss, val, raw=raw[Split.VAL], device=session.device),
+            val_step=fusion_step(network, head_loss, pools=val, raw=raw[Split.VAL], device=session.device),
             val_batches=lambda: selection.split(settings.batch_size) if len(selection) else (),
-            settings=fit_settings(config, "fusion", settings.fusion_epochs, Select.AUROC),
+            settings=fit_settings(config, "fusion", epochs=settings.fusion_epochs, select=Select.AUROC),
             name="fusion",
             log_metric=log_metric,
             progress=progress,
@@ -109,14 +112,14 @@ def run_fusion(
         return finish(
             out_dir,
             result,
-            fitted,
+            fitted=fitted,
             inputs=inputs,
             session=session,
             save=lambda aside: save(aside, network.cpu(), kind="medpatch", model=config.model, spec=spec, data=data),
         )
 
 
-def load_all(earlier: StageDirs, device: torch.device, data: str) -> dict[Modality, Unimodal]:
+def load_all(earlier: StageDirs, device: torch.device, *, data: str) -> dict[Modality, Unimodal]:
     """The stage-1 models, in canonical order.
 
     Raises:
@@ -132,9 +135,9 @@ def load_all(earlier: StageDirs, device: torch.device, data: str) -> dict[Modali
 def open_raw(
     tensor_dir: Path,
     index: SplitIndex,
+    *,
     split: Split,
     modalities: Sequence[Modality],
-    *,
     spec: InputSpec,
     beside: Path,
     stack: ExitStack,
@@ -142,7 +145,9 @@ def open_raw(
     """Raw inputs of the modalities whose encoders move, until the stack closes; None where there are none."""
     if not modalities:
         return None
-    part = {m: stack.enter_context(raw_inputs(tensor_dir, split, m, spec=spec, beside=beside)) for m in modalities}
+    part = {
+        m: stack.enter_context(raw_inputs(tensor_dir, split, modality=m, spec=spec, beside=beside)) for m in modalities
+    }
     return open_input_store(index, part)
 
 
@@ -150,7 +155,7 @@ class _Views:
     """The pools of a split; where a modality has several views of the train split, epochs take turns."""
 
     def __init__(
-        self, index: SplitIndex, split: Split, earlier: StageDirs, *, modalities: Sequence[Modality], data: str
+        self, index: SplitIndex, split: Split, *, earlier: StageDirs, modalities: Sequence[Modality], data: str
     ) -> None:
         features = {m: open_features(earlier.feature[m], m, data=data) for m in modalities}
         views = max([f.views for f in features.values()], default=1) if split is Split.TRAIN else 1

@@ -32,9 +32,9 @@ from medpatch.train.stage_unimodal import fit_settings, val_parts
 def run_rival(
     config: PipelineConfig,
     tensor_dir: Path,
+    *,
     rival: Rival,
     out_dir: Path,
-    *,
     earlier: StageDirs,
     inputs: str,
     log_metric: LogMetric,
@@ -62,12 +62,12 @@ def run_rival(
     """
     ways = {"inputs": inputs, "log_metric": log_metric, "progress": progress}
     if rival is Rival.BOOSTED_TREES:
-        return run_trees(config, tensor_dir, out_dir, earlier=earlier, **ways)
+        return run_trees(config, tensor_dir, out_dir=out_dir, earlier=earlier, **ways)
     spec, data = input_spec(tensor_dir)
     settings, session = config.train, open_session(config.train, out_dir, inputs=inputs)
     seed = derive_seed(settings.seed, rival)
     with ExitStack() as stack, deterministic(seed):
-        unimodal = load_all(earlier, session.device, data)
+        unimodal = load_all(earlier, session.device, data=data)
         raw_width = {m: u.encoder.width for m, u in unimodal.items()}
         moving = tuple(m for m in unimodal if rival is Rival.JOINT and not is_frozen(config, m))
         network = EndToEnd(
@@ -75,12 +75,15 @@ def run_rival(
                 m: build_unimodal(config.model, spec, modality=m) if settings.joint_from_scratch else unimodal[m]
                 for m in moving
             },
-            build_rival(rival, config.model, spec, raw_width=raw_width),
+            build_rival(rival, config.model, spec=spec, raw_width=raw_width),
         ).to(session.device)
-        index = {s: open_index(tensor_dir, s, tuple(unimodal)) for s in (Split.TRAIN, Split.VAL)}
+        index = {s: open_index(tensor_dir, s, modalities=tuple(unimodal)) for s in (Split.TRAIN, Split.VAL)}
         features = {m: open_features(earlier.feature[m], m, data=data) for m in unimodal if m not in moving}
         still = {s: open_token_store(index[s], s, features=features, unimodal=unimodal) for s in index}
-        raw = {s: open_raw(tensor_dir, index[s], s, moving, spec=spec, beside=out_dir, stack=stack) for s in index}
+        raw = {
+            s: open_raw(tensor_dir, index[s], split=s, modalities=moving, spec=spec, beside=out_dir, stack=stack)
+            for s in index
+        }
         step, val_step = (rival_step(network, still[s], raw=raw[s], device=session.device) for s in index)
         selection, _ = val_parts(index[Split.VAL].subject_id, config)
         same_length = torch.ones(len(index[Split.TRAIN]))
@@ -92,7 +95,7 @@ def run_rival(
             ),
             val_step=val_step,
             val_batches=lambda: selection.split(settings.batch_size) if len(selection) else (),
-            settings=fit_settings(config, rival, settings.fusion_epochs, Select.AUROC),
+            settings=fit_settings(config, rival, epochs=settings.fusion_epochs, select=Select.AUROC),
             name=str(rival),
             log_metric=log_metric,
             progress=progress,
@@ -102,7 +105,7 @@ def run_rival(
         return finish(
             out_dir,
             result,
-            fitted,
+            fitted=fitted,
             inputs=inputs,
             session=session,
             save=lambda aside: save_rival(

@@ -26,8 +26,8 @@ LARGEST_SEED = 2**31 - 1
 def run_trees(
     config: PipelineConfig,
     tensor_dir: Path,
-    out_dir: Path,
     *,
+    out_dir: Path,
     earlier: StageDirs,
     inputs: str,
     log_metric: LogMetric,
@@ -40,7 +40,7 @@ def run_trees(
     """
     spec, data = input_spec(tensor_dir)
     session, name = open_session(config.train, inputs=inputs), str(Rival.BOOSTED_TREES)
-    train, val = (read_table(tensor_dir, split, earlier.modalities) for split in (Split.TRAIN, Split.VAL))
+    train, val = (read_table(tensor_dir, split, modalities=earlier.modalities) for split in (Split.TRAIN, Split.VAL))
     selection, _ = val_parts(torch.tensor(val.subject_id), config)
     chosen = FeatureTable(
         val.value[selection.numpy()], val.label[selection.numpy()], val.subject_id[selection.numpy()], val.names
@@ -65,7 +65,7 @@ def run_trees(
     return finish(
         out_dir,
         result,
-        FitResult(record, (record,)),
+        fitted=FitResult(record, (record,)),
         inputs=inputs,
         session=session,
         save=lambda aside: save_tree_rival(

@@ -46,9 +46,9 @@ class _Part:
 def run_unimodal(
     config: PipelineConfig,
     tensor_dir: Path,
+    *,
     modality: Modality,
     out_dir: Path,
-    *,
     inputs: str,
     log_metric: LogMetric,
     feature_dir: Path | None = None,
@@ -84,9 +84,9 @@ def run_unimodal(
         if feature_dir is not None:
             freeze(network.encoder)
         train, val = (
-            _frozen_part(tensor_dir, split, modality, feature_dir=feature_dir, data=data)
+            _frozen_part(tensor_dir, split, modality=modality, feature_dir=feature_dir, data=data)
             if feature_dir is not None
-            else _moving_part(tensor_dir, split, modality, spec=spec, out_dir=out_dir, stack=stack)
+            else _moving_part(tensor_dir, split, modality=modality, spec=spec, out_dir=out_dir, stack=stack)
             for split in (Split.TRAIN, Split.VAL)
         )
         selection, _ = val_parts(val.subject_id, config)
@@ -94,7 +94,7 @@ def run_unimodal(
         if reason:
             logger.warning("%s dropped: %s", name, reason)
             result = StageResult(Stage.UNIMODAL, name, modality, True, reason, len(train.label), 0)
-            return finish(out_dir, result, None, inputs=inputs, session=session)
+            return finish(out_dir, result, fitted=None, inputs=inputs, session=session)
         fitted = fit(
             network,
             train.step(network, device=session.device, generator=views if settings.augment_cxr else None),
@@ -103,7 +103,7 @@ def run_unimodal(
             ),
             val_step=val.step(network, device=session.device),
             val_batches=lambda: (selection[i] for i in in_order(val.length[selection], batch_size=settings.batch_size)),
-            settings=fit_settings(config, "unimodal", settings.unimodal_epochs, Select.AUROC),
+            settings=fit_settings(config, "unimodal", epochs=settings.unimodal_epochs, select=Select.AUROC),
             name=name,
             log_metric=log_metric,
             progress=progress,
@@ -113,14 +113,14 @@ def run_unimodal(
         return finish(
             out_dir,
             result,
-            fitted,
+            fitted=fitted,
             inputs=inputs,
             session=session,
             save=lambda aside: save(aside, network.cpu(), kind="unimodal", model=config.model, spec=spec, data=data),
         )
 
 
-def fit_settings(config: PipelineConfig, part: str, epochs: int, select: Select) -> FitSettings:
+def fit_settings(config: PipelineConfig, part: str, *, epochs: int, select: Select) -> FitSettings:
     """The loop's settings for one stage or rival."""
     return FitSettings(
         epochs=epochs,
@@ -148,9 +148,9 @@ def too_little(label: Tensor) -> str:
 
 
 def _moving_part(
-    tensor_dir: Path, split: Split, modality: Modality, *, spec: InputSpec, out_dir: Path, stack: ExitStack
+    tensor_dir: Path, split: Split, *, modality: Modality, spec: InputSpec, out_dir: Path, stack: ExitStack
 ) -> _Part:
-    part = stack.enter_context(raw_inputs(tensor_dir, split, modality, spec=spec, beside=out_dir))
+    part = stack.enter_context(raw_inputs(tensor_dir, split, modality=modality, spec=spec, beside=out_dir))
 
     def step(network: Unimodal, *, device: torch.device, generator: torch.Generator | None = None) -> Step:
         return unimodal_step(network, part, device=device, generator=generator)
@@ -158,13 +158,13 @@ def _moving_part(
     return _Part(part.label, part.subject_id, part.length, step)
 
 
-def _frozen_part(tensor_dir: Path, split: Split, modality: Modality, *, feature_dir: Path, data: str) -> _Part:
-    index = open_index(tensor_dir, split, (modality,))
+def _frozen_part(tensor_dir: Path, split: Split, *, modality: Modality, feature_dir: Path, data: str) -> _Part:
+    index = open_index(tensor_dir, split, modalities=(modality,))
     cached = open_features(feature_dir, modality, data=data).split(split)
     place = index.place(cached.stay_id)
     label = index.label[place]
 
     def step(network: Unimodal, *, device: torch.device, generator: torch.Generator | None = None) -> Step:
-        return pooled_step(network, cached.pooled, label, device=device)
+        return pooled_step(network, cached.pooled, label=label, device=device)
 
     return _Part(label, index.subject_id[place], torch.ones(len(cached)), step)

@@ -59,7 +59,9 @@ def put_back(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 class StateFile:
     """Saves and restores a training."""
 
-    def __init__(self, session: Session, network: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any) -> None:
+    def __init__(
+        self, session: Session, network: nn.Module, *, optimizer: torch.optim.Optimizer, schedule: Any
+    ) -> None:
         """Take everything that has a state."""
         self.session, self.network, self.optimizer, self.schedule = session, network, optimizer, schedule
 

@@ -30,7 +30,7 @@ def unimodal_step(
     return step
 
 
-def pooled_step(network: Unimodal, pooled: Tensor, label: Tensor, *, device: torch.device) -> Step:
+def pooled_step(network: Unimodal, pooled: Tensor, *, label: Tensor, device: torch.device) -> Step:
     """Stage 1 with a frozen encoder: its summaries (n, D_raw) are constants."""
 
     def step(index: Tensor, is_training: bool) -> StepOutput:
@@ -39,7 +39,7 @@ def pooled_step(network: Unimodal, pooled: Tensor, label: Tensor, *, device: tor
     return step
 
 
-def confidence_step(scorer: TokenScorer, tokens: Ragged, label: Tensor, *, device: torch.device) -> Step:
+def confidence_step(scorer: TokenScorer, tokens: Ragged, *, label: Tensor, device: torch.device) -> Step:
     """Stage 2: each real token tells the label (n, K) of its stay; the loss is a mean over tokens."""
 
     def step(index: Tensor, is_training: bool) -> StepOutput:
@@ -51,7 +51,7 @@ def confidence_step(scorer: TokenScorer, tokens: Ragged, label: Tensor, *, devic
 
 
 def fusion_step(
-    network: MedPatch, head_loss: HeadLoss, pools: Pools, *, raw: InputStore | None, device: torch.device
+    network: MedPatch, head_loss: HeadLoss, *, pools: Pools, raw: InputStore | None, device: torch.device
 ) -> Step:
     """Stage 3: all heads; the late one is judged.
 
@@ -64,14 +64,14 @@ def fusion_step(
     """
 
     def step(index: Tensor, is_training: bool) -> StepOutput:
-        output = network.fuse(assemble(network, pools, raw, index, device=device))
+        output = network.fuse(assemble(network, pools, raw=raw, index=index, device=device))
         label = pools.index.label[index].to(device)
         return StepOutput(head_loss(output, label), len(index), logits=output.late.detach(), label=label)
 
     return step
 
 
-def judge(logits: Tensor, label: Tensor, auxiliary: Tensor | None = None) -> StepOutput:
+def judge(logits: Tensor, label: Tensor, *, auxiliary: Tensor | None = None) -> StepOutput:
     """Label loss, plus what the network adds of its own."""
     logits = logits.float()
     loss = label_loss(logits, label)

@@ -35,7 +35,9 @@ def choose_threshold(
     Deviates: the published threshold is 0.75 for every label and modality.
     """
     candidate = torch.stack([fit_threshold(train_score, share) for share in (*SHARES, default_share)])  # (S + 1, K)
-    quality = torch.stack([_quality(val_score >= one, val_logits, owner, label) for one in candidate[:-1]])  # (S, K)
+    quality = torch.stack(
+        [_quality(val_score >= one, val_logits, owner=owner, label=label) for one in candidate[:-1]]
+    )  # (S, K)
     # the last of equals is the largest share
     best = len(SHARES) - 1 - quality.flip(0).nan_to_num(-1.0).argmax(dim=0)
     place = torch.where(quality.isnan().all(dim=0), len(SHARES), best)
@@ -65,7 +67,7 @@ def fit_position_temperature(logits: Tensor, label: Tensor, *, position: Tensor,
     return table
 
 
-def _quality(high: Tensor, logits: Tensor, owner: Tensor, label: Tensor) -> Tensor:
+def _quality(high: Tensor, logits: Tensor, *, owner: Tensor, label: Tensor) -> Tensor:
     """(K,) AUROC of the mean logit of each stay's high tokens; nan for a label with one class."""
     stays = torch.zeros_like(label, dtype=logits.dtype)
     count = stays.clone().index_add_(0, owner, high.to(logits.dtype))

@@ -28,7 +28,7 @@ class Done:
 class Updater:
     """Gradients of a batch, clipped and applied."""
 
-    def __init__(self, session: Session, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
+    def __init__(self, session: Session, optimizer: torch.optim.Optimizer, *, clip_norm: float) -> None:
         """Take the session, the optimizer of all trained weights, and the longest gradient."""
         self.session, self.optimizer, self.clip_norm = session, optimizer, clip_norm
         self.weights: list[Tensor] = [w for group in optimizer.param_groups for w in group["params"]]

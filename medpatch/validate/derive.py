@@ -25,7 +25,7 @@ def splits_seen() -> pl.Expr:
     return pl.sum_horizontal(*((pl.col("split") == split).any().cast(pl.Int64) for split in Split))
 
 
-def stay_windows(stay: pl.LazyFrame, index: pl.LazyFrame, window_hours: int | None) -> pl.LazyFrame:
+def stay_windows(stay: pl.LazyFrame, index: pl.LazyFrame, *, window_hours: int | None) -> pl.LazyFrame:
     """stay_id, window_hours for every cohort stay: fixed, or the length of the stay.
 
     Where the whole stay is watched, a sample's own window wins; other stays get their time in the unit, or
@@ -87,7 +87,7 @@ def split_frame(split: pl.LazyFrame, stay: pl.LazyFrame) -> pl.DataFrame:
 
 
 def index_frame(
-    index: pl.LazyFrame, stay: pl.LazyFrame, split: pl.LazyFrame, counts: dict[str, pl.LazyFrame]
+    index: pl.LazyFrame, stay: pl.LazyFrame, *, split: pl.LazyFrame, counts: dict[str, pl.LazyFrame]
 ) -> pl.DataFrame:
     """`stay_index` plus what ties it to the other tables.
 
@@ -120,14 +120,14 @@ def index_frame(
     return joined.collect()
 
 
-def cxr_frame(cxr: pl.LazyFrame, stay: pl.LazyFrame, windows: pl.LazyFrame) -> pl.DataFrame:
+def cxr_frame(cxr: pl.LazyFrame, stay: pl.LazyFrame, *, windows: pl.LazyFrame) -> pl.DataFrame:
     """`cxr_study` plus stay_subject_id, hours_to_window_end, clock_difference_hours (see `_with_clock`)."""
     left = (pl.col("window_hours") - pl.col("hours_after_intime")).alias("hours_to_window_end")
     placed = cxr.join(windows, on="stay_id", how="left").with_columns(left).drop("window_hours")
     return _with_clock(placed, stay, clock="studytime")
 
 
-def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, windows: pl.LazyFrame) -> pl.DataFrame:
+def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, *, windows: pl.LazyFrame) -> pl.DataFrame:
     """A note table without its text, plus text_length, stay_notes, hours_to_window_end and clock_difference_hours.
 
     text_length is in bytes, 0 for no text; stay_notes counts the notes of the stay.

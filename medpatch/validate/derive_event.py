@@ -10,7 +10,7 @@ CHUNK_ROWS = 2_000_000
 """Events counted at once; keeps memory flat (about 0.3 GB) however long the table is."""
 
 
-def event_frame(event: pl.LazyFrame, windows: pl.LazyFrame, channels: pl.DataFrame) -> pl.DataFrame:
+def event_frame(event: pl.LazyFrame, windows: pl.LazyFrame, *, channels: pl.DataFrame) -> pl.DataFrame:
     """One row per variable of `ehr_event`.
 
     Args:
@@ -26,9 +26,9 @@ def event_frame(event: pl.LazyFrame, windows: pl.LazyFrame, channels: pl.DataFra
     """
     known = windows.unique("stay_id").collect()
     limits = channels.select("variable", "plausible_low", "plausible_high")
-    parts = [_counted(part, known.lazy(), limits.lazy()) for part in _parts(event)]
+    parts = [_counted(part, known.lazy(), limits=limits.lazy()) for part in _parts(event)]
     if not parts:
-        parts = [_counted(event, known.lazy(), limits.lazy())]
+        parts = [_counted(event, known.lazy(), limits=limits.lazy())]
     total = pl.concat(parts).group_by("variable").sum()
     answered = _unknown_answers(event, channels)
     is_text, rows = pl.col("is_text"), pl.col("rows")
@@ -74,7 +74,7 @@ def _parts(event: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
         yield event.filter(stay_id.is_between(first, last))
 
 
-def _counted(event: pl.LazyFrame, windows: pl.LazyFrame, limits: pl.LazyFrame) -> pl.DataFrame:
+def _counted(event: pl.LazyFrame, windows: pl.LazyFrame, *, limits: pl.LazyFrame) -> pl.DataFrame:
     hours, value, text = pl.col("hours_after_intime"), pl.col("value"), pl.col("value_text")
     is_same_stay = pl.col("stay_id") == pl.col("stay_id").shift(1)
     flagged = (

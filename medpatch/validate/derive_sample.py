@@ -26,8 +26,8 @@ def channels_not_normal(stays: Sequence[Stay], owner: np.ndarray) -> list[int | 
     value = np.full((len(stays), len(owner)), np.nan, dtype=EHR_TYPE)  # of the first step, where not measured
     has_grid = np.zeros(len(stays), dtype=bool)
     for i, stay in enumerate(stays):
-        first = matrix(stay["ehr"], len(owner), EHR_TYPE)[:1]
-        observed = matrix(stay["ehr_observed"], channels, "u1")[:1] != 0
+        first = matrix(stay["ehr"], len(owner), kind=EHR_TYPE)[:1]
+        observed = matrix(stay["ehr_observed"], channels, kind="u1")[:1] != 0
         if len(first) and len(observed):
             has_grid[i] = True
             value[i] = np.where(observed[0, owner], np.nan, first[0])
@@ -51,7 +51,7 @@ def chunks_without_edges(stays: Sequence[Stay]) -> list[int | None]:
     return [sum(not c or c[0] != start or c[-1] != end for c in of_stay) if of_stay else None for of_stay in chunks]
 
 
-def matrix(cell: pa.Scalar, width: int, kind: str) -> np.ndarray:
+def matrix(cell: pa.Scalar, width: int, *, kind: str) -> np.ndarray:
     """(T, width); bytes that fill no whole step are left out, so that their step is missing."""
     content = cell.as_buffer() if cell.is_valid else b""
     flat = np.frombuffer(content, dtype=kind, count=len(content) // np.dtype(kind).itemsize)

@@ -35,7 +35,7 @@ COUNTED: dict[str, Any] = {
 }
 
 
-def shard_frame(manifest: pl.LazyFrame, tensor_dir: Path, channels: pl.DataFrame) -> pl.DataFrame:
+def shard_frame(manifest: pl.LazyFrame, tensor_dir: Path, *, channels: pl.DataFrame) -> pl.DataFrame:
     """One row per sampled stay, content compared with its manifest row.
 
     Args:
@@ -63,7 +63,7 @@ def shard_frame(manifest: pl.LazyFrame, tensor_dir: Path, channels: pl.DataFrame
     for shard in _sampled(listed):
         entries = listed.filter(pl.col("shard") == shard).head(SAMPLE_STAYS)
         for stay, entry in zip(_first_stays(tensor_dir / shard), entries.iter_rows(named=True), strict=False):
-            rows.append(_compared(stay, entry, owner, is_one_hot))
+            rows.append(_compared(stay, entry, owner=owner, is_one_hot=is_one_hot))
             stays.append(stay)
     unlike = zip(rows, channels_not_normal(stays, owner), chunks_without_edges(stays), strict=True)
     return pl.DataFrame(
@@ -94,7 +94,7 @@ def _first_stays(file: Path) -> Iterator[dict[str, pa.Scalar]]:
 
 
 def _compared(
-    stay: dict[str, pa.Scalar], entry: dict[str, Any], owner: np.ndarray, is_one_hot: np.ndarray
+    stay: dict[str, pa.Scalar], entry: dict[str, Any], *, owner: np.ndarray, is_one_hot: np.ndarray
 ) -> dict[str, Any]:
     labels = stay["label"].as_py() or []
     found: dict[str, Any] = dict.fromkeys(COUNTED)
@@ -107,7 +107,7 @@ def _compared(
         "labels_not_binary": sum(label not in (0, 1) for label in labels),
     }
     if stay["ehr"].is_valid:
-        found |= _grid(stay, entry, owner, is_one_hot)
+        found |= _grid(stay, entry, owner=owner, is_one_hot=is_one_hot)
     if stay["cxr"].is_valid:
         side = stay["cxr_size_px"].as_py() or 0
         found["pixels_difference"] = abs(stay["cxr"].as_buffer().size - side * side) + abs(side - entry["cxr_size_px"])
@@ -118,10 +118,10 @@ def _compared(
 
 
 def _grid(
-    stay: dict[str, pa.Scalar], entry: dict[str, Any], owner: np.ndarray, is_one_hot: np.ndarray
+    stay: dict[str, pa.Scalar], entry: dict[str, Any], *, owner: np.ndarray, is_one_hot: np.ndarray
 ) -> dict[str, Any]:
-    value = matrix(stay["ehr"], len(owner), EHR_TYPE)  # (T, 59)
-    mask = matrix(stay["ehr_observed"], len(is_one_hot), "u1")
+    value = matrix(stay["ehr"], len(owner), kind=EHR_TYPE)  # (T, 59)
+    mask = matrix(stay["ehr_observed"], len(is_one_hot), kind="u1")
     observed = mask != 0  # (T, 17)
     steps = [abs(len(part) - entry["ehr_steps"]) for part in (value, observed)]
     found: dict[str, Any] = {

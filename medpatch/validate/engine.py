@@ -37,10 +37,14 @@ def judge(suite: Suite, frame: pd.DataFrame | pl.DataFrame, *, artifact: str) ->
     rows = frame.to_pandas() if isinstance(frame, pl.DataFrame) else frame
     computable = [e for e in suite.expectations if not _absent_columns(e, rows)]
     with _one_at_a_time:
-        found = _validate(suite.name, computable, rows, {"result_format": "BASIC", "partial_unexpected_count": 0})
-        keys = _first_bad_keys(suite, computable, rows, found)
+        found = _validate(
+            suite.name, computable, rows=rows, result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
+        )
+        keys = _first_bad_keys(suite, computable, rows=rows, found=found)
     outcomes = tuple(
-        _outcome(e, found.get(e["meta"]["name"]), keys.get(e["meta"]["name"], ""), _absent_columns(e, rows))
+        _outcome(
+            e, found.get(e["meta"]["name"]), first_bad=keys.get(e["meta"]["name"], ""), absent=_absent_columns(e, rows)
+        )
         for e in suite.expectations
     )
     return GateResult(
@@ -75,7 +79,7 @@ def _batch_definition() -> Any:
 
 
 def _validate(
-    name: str, expectations: list[Mapping[str, Any]], rows: pd.DataFrame, result_format: dict[str, Any]
+    name: str, expectations: list[Mapping[str, Any]], *, rows: pd.DataFrame, result_format: dict[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """GX results by the expectation's own name; GX returns them in another order."""
     if not expectations:
@@ -92,6 +96,7 @@ def _validate(
 def _first_bad_keys(
     suite: Suite,
     expectations: list[Mapping[str, Any]],
+    *,
     rows: pd.DataFrame,
     found: Mapping[str, dict[str, Any]],
 ) -> dict[str, str]:
@@ -115,7 +120,7 @@ def _first_bad_keys(
         "unexpected_index_column_names": list(suite.key),
     }
     keys = {}
-    for name, result in _validate(suite.name, broken, rows, wanted).items():
+    for name, result in _validate(suite.name, broken, rows=rows, result_format=wanted).items():
         first = next(iter(result["result"].get("partial_unexpected_index_list") or []), {})
         keys[name] = ", ".join(f"{column} {first[column]}" for column in suite.key if column in first)
     return keys
@@ -126,7 +131,7 @@ def _absent_columns(expectation: Mapping[str, Any], rows: pd.DataFrame) -> tuple
 
 
 def _outcome(
-    expectation: Mapping[str, Any], found: Mapping[str, Any] | None, first_bad: str, absent: tuple[str, ...]
+    expectation: Mapping[str, Any], found: Mapping[str, Any] | None, *, first_bad: str, absent: tuple[str, ...]
 ) -> Outcome:
     result = found["result"] if found else {}
     bad = result.get("unexpected_count")

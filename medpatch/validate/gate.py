@@ -114,7 +114,7 @@ def gate_tensors(tensor_dir: Path, config: PipelineConfig, *, progress: Progress
     listed = _settle([run_judgement(Judgement("stay_tensor", MANIFEST, frame, bound))])
     if progress is not None:
         progress(1, 2)
-    sample = shard_frame(manifest, tensor_dir, read_channels())
+    sample = shard_frame(manifest, tensor_dir, channels=read_channels())
     read_back = _settle([run_judgement(Judgement("stay_shard", "shards", sample, {}))])
     if progress is not None:
         progress(2, 2)

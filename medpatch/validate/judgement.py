@@ -46,23 +46,23 @@ def required_tables(config: PipelineConfig) -> tuple[str, ...]:
 
 def judge_stay(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The cohort."""
-    return _of_table("stay", derive.stay_frame(tables["stay"]), parameter.stay_parameters(config))
+    return _of_table("stay", derive.stay_frame(tables["stay"]), parameters=parameter.stay_parameters(config))
 
 
 def judge_attrition(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The flow chart of the cohort."""
-    return _of_table("cohort_attrition", derive.attrition_frame(tables["cohort_attrition"]), {})
+    return _of_table("cohort_attrition", derive.attrition_frame(tables["cohort_attrition"]), parameters={})
 
 
 def judge_account(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """What became of the rows of each raw table."""
-    return _of_table("row_account", derive.account_frame(tables["row_account"]), {})
+    return _of_table("row_account", derive.account_frame(tables["row_account"]), parameters={})
 
 
 def judge_split(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The split of the subjects."""
     frame = derive.split_frame(tables["subject_split"], tables["stay"])
-    return _of_table("subject_split", frame, parameter.split_parameters(config.split, subjects=len(frame)))
+    return _of_table("subject_split", frame, parameters=parameter.split_parameters(config.split, subjects=len(frame)))
 
 
 def judge_label(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
@@ -78,20 +78,20 @@ def judge_label(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> J
 
 def judge_event(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig, *, channels: pl.DataFrame) -> Judgement:
     """The measurements."""
-    frame = event_frame(tables["ehr_event"], _windows(tables, config), channels)
-    return _of_table("ehr_event", frame, parameter.event_parameters(channels))
+    frame = event_frame(tables["ehr_event"], _windows(tables, config), channels=channels)
+    return _of_table("ehr_event", frame, parameters=parameter.event_parameters(channels))
 
 
 def judge_cxr(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> Judgement:
     """The chosen images."""
-    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], _windows_to_outtime(tables, config))
-    return _of_table("cxr_study", frame, parameter.cxr_parameters(config))
+    frame = derive.cxr_frame(tables["cxr_study"], tables["stay"], windows=_windows_to_outtime(tables, config))
+    return _of_table("cxr_study", frame, parameters=parameter.cxr_parameters(config))
 
 
 def judge_note(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig, *, modality: Modality) -> Judgement:
     """The chosen notes of one kind."""
     table = TABLE_OF[modality]
-    frame = derive.note_frame(tables[table], tables["stay"], _windows_to_outtime(tables, config))
+    frame = derive.note_frame(tables[table], tables["stay"], windows=_windows_to_outtime(tables, config))
     bound = parameter.note_parameters(config, modality=modality)
     return Judgement("note", warehouse_file(table), frame, bound)
 
@@ -102,21 +102,21 @@ def judge_index(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> J
     counts = {str(Modality.EHR): event_counts(tables["ehr_event"], own)}
     for modality, table in TABLE_OF.items():
         counts[str(modality)] = stay_counts(tables[table]) if table in tables else _nothing_counted()
-    frame = derive.index_frame(tables["stay_index"], tables["stay"], tables["subject_split"], counts)
-    return _of_table("stay_index", frame, parameter.index_parameters(config))
+    frame = derive.index_frame(tables["stay_index"], tables["stay"], split=tables["subject_split"], counts=counts)
+    return _of_table("stay_index", frame, parameters=parameter.index_parameters(config))
 
 
-def _of_table(suite: str, frame: pl.DataFrame, parameters: Mapping[str, Any]) -> Judgement:
+def _of_table(suite: str, frame: pl.DataFrame, *, parameters: Mapping[str, Any]) -> Judgement:
     return Judgement(suite, warehouse_file(suite), frame, parameters)
 
 
 def _windows_to_outtime(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> pl.LazyFrame:
     """Where the whole stay is watched, images and notes are taken up to outtime, whatever length is recorded."""
-    return derive.stay_windows(tables["stay"], tables["stay_index"].head(0), config.cohort.window_hours)
+    return derive.stay_windows(tables["stay"], tables["stay_index"].head(0), window_hours=config.cohort.window_hours)
 
 
 def _windows(tables: Mapping[str, pl.LazyFrame], config: PipelineConfig) -> pl.LazyFrame:
-    return derive.stay_windows(tables["stay"], tables["stay_index"], config.cohort.window_hours)
+    return derive.stay_windows(tables["stay"], tables["stay_index"], window_hours=config.cohort.window_hours)
 
 
 def _nothing_counted() -> pl.LazyFrame:

@@ -7,7 +7,7 @@ import pytest
 from align.warehouse import EYE_OPENING, HEART_RATE, Event, event_row
 from medpatch.align.channel import read_channels
 from medpatch.align.ehr import EhrGrid, bin_events, encode_events, step_count, value_columns
-from medpatch.align.scaler import identity_scaler
+from medpatch.align.scaler import Scaler
 from medpatch.config.error import ContractError
 from medpatch.contract.table import TABLES
 
@@ -103,7 +103,7 @@ def test_no_event_at_all_gives_no_bins() -> None:
 
 def test_an_answer_lights_its_own_column_and_the_normal_answer_another() -> None:
     grid = grid_of([(1, 1.5, EYE_OPENING, "To Speech")])
-    columns = value_columns(grid, LAYOUT, scaler=identity_scaler(LAYOUT.numeric_names))
+    columns = value_columns(grid, LAYOUT, scaler=Scaler("none", LAYOUT.numeric_names, np.zeros(12), np.ones(12)))
     names = LAYOUT.column_names
     assert columns[0, names.index(f"{EYE_OPENING}->4 Spontaneously")] == 1.0
     assert columns[1:, names.index(f"{EYE_OPENING}->To Speech")].tolist() == [1.0, 1.0, 1.0]

@@ -30,7 +30,7 @@ EVENTS = [(s, 0.5 + s, HEART_RATE, 60.0 + s) for s in STAYS]
 
 
 def align(tmp_path: Path, config: PipelineConfig, *, cxr_dir: Path | None = None, name: str = "tensor") -> AlignReport:
-    return write_shards(tmp_path / "mart", cxr_dir, config, tmp_path / name, inputs="made-up")
+    return write_shards(tmp_path / "mart", cxr_dir, config=config, out_dir=tmp_path / name, inputs="made-up")
 
 
 def read_all(tmp_path: Path, name: str = "tensor") -> dict[int, dict]:
@@ -70,7 +70,14 @@ def test_many_stays_over_several_chunks_and_shards_arrive_in_order(
     write_warehouse(tmp_path / "mart", stays, events=[(s, 1.5, HEART_RATE, 50.0 + s) for s in stays])
     seen: list[tuple[int, int]] = []
     config = tiny_config(EHR, shard_stays=10, scaling=Scaling.PUBLISHED)
-    write_shards(tmp_path / "mart", None, config, tmp_path / "tensor", inputs="", progress=lambda *x: seen.append(x))
+    write_shards(
+        tmp_path / "mart",
+        None,
+        config=config,
+        out_dir=tmp_path / "tensor",
+        inputs="",
+        progress=lambda *x: seen.append(x),
+    )
     train = [pq.read_table(f)["stay_id"].to_pylist() for f in sorted((tmp_path / "tensor").glob("train-*"))]
     assert [len(shard) for shard in train] == [10, 10, 5]
     assert [stay_id for shard in train for stay_id in shard] == [s for s in stays if s % 2 == 0]

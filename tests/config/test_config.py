@@ -82,12 +82,6 @@ def test_window_and_raw_files_change_the_data() -> None:
     assert len({base.data_digest("a"), base.data_digest("b"), shorter.data_digest("a")}) == 3
 
 
-def test_ehr_steps_is_window_over_timestep() -> None:
-    halved = apply_overrides(preset("in_hospital_mortality"), {"cohort.timestep_hours": 0.5})
-    assert (preset("in_hospital_mortality").ehr_steps, halved.ehr_steps) == (48, 96)
-    assert preset("phenotyping").ehr_steps is None
-
-
 def test_labels_of_both_tasks() -> None:
     assert len(PHENOTYPES) == 25
     assert list(PHENOTYPES) == sorted(PHENOTYPES)

@@ -36,5 +36,5 @@ def tensor_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Modality.EHR, Modality.CXR, Modality.RR, Modality.DN,
         task=Task.PHENOTYPING, shard_stays=7, image_size_px=8, note_chunk_tokens=12,
     )  # fmt: skip
-    write_shards(folder / "mart", folder / "cxr", config, folder / "tensor", inputs="made-up")
+    write_shards(folder / "mart", folder / "cxr", config=config, out_dir=folder / "tensor", inputs="made-up")
     return folder / "tensor"

@@ -20,7 +20,7 @@ EHR, CXR, RR, DN = Modality
 
 @pytest.mark.parametrize("split", Split)
 def test_records_are_the_rows_of_the_shards(tensor_dir: Path, split: Split) -> None:
-    dataset = ShardDataset(tensor_dir, split, tuple(Modality))
+    dataset = ShardDataset(tensor_dir, split, modalities=tuple(Modality))
     rows = [row for f in sorted(tensor_dir.glob(f"{split}-*")) for row in pq.read_table(f).to_pylist()]
     assert len(dataset) == len(rows) == sum(name == split for name in SPLIT.values())
     for i, row in enumerate(rows):
@@ -51,13 +51,13 @@ def test_shapes_and_presence_are_those_of_the_stay(tensor_dir: Path) -> None:
 
 
 def test_what_was_not_asked_for_is_none(tensor_dir: Path) -> None:
-    record = ShardDataset(tensor_dir, Split.TRAIN, [RR])[0]
+    record = ShardDataset(tensor_dir, Split.TRAIN, modalities=[RR])[0]
     assert record.ehr is record.ehr_observed is record.cxr is record.dn is None
     assert record.rr is not None
 
 
 def test_required_modalities_leave_out_the_stays_without(tensor_dir: Path) -> None:
-    dataset = ShardDataset(tensor_dir, Split.TRAIN, [CXR], required=[CXR, RR])
+    dataset = ShardDataset(tensor_dir, Split.TRAIN, modalities=[CXR], required=[CXR, RR])
     expected = [s for s in WITH_CXR if s in WITH_RR and SPLIT[s] == "train"]
     assert dataset.stay_id.tolist() == expected
     assert [dataset[i].stay_id for i in range(len(dataset))] == expected
@@ -147,7 +147,7 @@ def test_a_modality_that_was_not_aligned_is_refused(tensor_dir: Path, tmp_path: 
     spec_text = (folder / "spec.json").read_text()
     assert spec_text != spec
     with pytest.raises(ContractError, match=r"\['dn'\] was not aligned"):
-        ShardDataset(folder, Split.TRAIN, [EHR, DN])
+        ShardDataset(folder, Split.TRAIN, modalities=[EHR, DN])
 
 
 def test_an_empty_selection_is_refused(tensor_dir: Path) -> None:

@@ -73,7 +73,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, phenotyping: PipelineConfig
     return evaluate_run(
         write_rows(rows, folder / "prediction"),
         folder / "report",
-        phenotyping,
+        config=phenotyping,
         inputs="made-up",
         oracle_dir=write_oracle(rows, folder / "oracle", task=Task.PHENOTYPING),
         histories=HISTORY,

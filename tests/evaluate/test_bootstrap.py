@@ -18,7 +18,7 @@ def cohort(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_every_resample_equals_scikit_learn_with_the_counts_as_weights() -> None:
     subject_id, score, label = cohort()
     draws = draw_subjects(subject_id, resamples=8, seed=3)
-    found = replicate(score, label, draws)
+    found = replicate(score, label, draws=draws)
     for r in range(8):
         weight = draws.count[draws.subject, r]
         for k in range(3):
@@ -31,9 +31,9 @@ def test_every_resample_equals_scikit_learn_with_the_counts_as_weights() -> None
 def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     subject_id, score, label = cohort()
     draws = draw_subjects(subject_id, resamples=20, seed=3)
-    whole = replicate(score, label, draws)
+    whole = replicate(score, label, draws=draws)
     monkeypatch.setattr(bootstrap, "BLOCK_CELLS", 50)
-    np.testing.assert_array_equal(replicate(score, label, draws).auroc, whole.auroc)
+    np.testing.assert_array_equal(replicate(score, label, draws=draws).auroc, whole.auroc)
 
 
 def test_a_resample_draws_as_many_subjects_as_there_are() -> None:
@@ -50,11 +50,11 @@ def test_stays_of_one_subject_are_drawn_together() -> None:
 
 def test_copies_of_a_patients_stay_do_not_narrow_the_interval() -> None:
     subject_id, score, label = np.arange(80), *cohort()[1:]
-    once = replicate(score[:80], label[:80], draw_subjects(subject_id, resamples=200, seed=0))
+    once = replicate(score[:80], label[:80], draws=draw_subjects(subject_id, resamples=200, seed=0))
     five_times = replicate(
         np.repeat(score[:80], 5, axis=0),
         np.repeat(label[:80], 5, axis=0),
-        draw_subjects(np.repeat(subject_id, 5), resamples=200, seed=0),
+        draws=draw_subjects(np.repeat(subject_id, 5), resamples=200, seed=0),
     )
     np.testing.assert_allclose(five_times.auroc, once.auroc, atol=1e-6)
 
@@ -70,21 +70,21 @@ def test_resample_with_one_class_is_nan_and_left_out_of_the_interval() -> None:
     # one positive among ten: about a third of the resamples miss it
     label, score = np.zeros((10, 1), int), np.arange(10.0)[:, None]
     label[9] = 1
-    found = replicate(score, label, draw_subjects(np.arange(10), resamples=100, seed=0))
+    found = replicate(score, label, draws=draw_subjects(np.arange(10), resamples=100, seed=0))
     interval = percentile_interval(found.auroc[:, 0], level=0.95)
     assert 50 < interval.defined < 80
     assert (interval.low, interval.high) == (1.0, 1.0)
 
 
 def test_label_without_positives_has_no_replicates() -> None:
-    found = replicate(np.zeros((5, 1)), np.zeros((5, 1), int), draw_subjects(np.arange(5), resamples=4, seed=0))
+    found = replicate(np.zeros((5, 1)), np.zeros((5, 1), int), draws=draw_subjects(np.arange(5), resamples=4, seed=0))
     assert np.isnan(found.auroc).all()
     assert percentile_interval(found.auroc[:, 0], level=0.95).defined == 0
 
 
 def test_macro_is_bootstrapped_as_a_macro_and_is_narrower_than_the_mean_of_label_intervals() -> None:
     subject_id, score, label = cohort()
-    found = replicate(score, label, draw_subjects(subject_id, resamples=300, seed=0)).auroc
+    found = replicate(score, label, draws=draw_subjects(subject_id, resamples=300, seed=0)).auroc
     each = [percentile_interval(found[:, k], level=0.95) for k in range(3)]
     own = percentile_interval(macro_replicates(found), level=0.95)
     assert own.high - own.low < 0.85 * np.mean([i.high - i.low for i in each])
@@ -107,7 +107,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     for trial in range(60):
         label = np.repeat([0, 1], 60)[:, None]
         score = random.normal(size=(120, 1)) + label
-        found = replicate(score, label, draw_subjects(np.arange(120), resamples=200, seed=trial))
+        found = replicate(score, label, draws=draw_subjects(np.arange(120), resamples=200, seed=trial))
         interval = percentile_interval(found.auroc[:, 0], level=0.95)
         covered += interval.low <= 0.7602 <= interval.high
     assert covered >= 52
@@ -116,5 +116,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_progress_counts_labels() -> None:
     subject_id, score, label = cohort()
     seen: list[tuple[int, int]] = []
-    replicate(score, label, draw_subjects(subject_id, resamples=2, seed=0), progress=lambda *step: seen.append(step))
+    replicate(
+        score, label, draws=draw_subjects(subject_id, resamples=2, seed=0), progress=lambda *step: seen.append(step)
+    )
     assert seen == [(1, 3), (2, 3), (3, 3)]

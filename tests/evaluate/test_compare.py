@@ -23,7 +23,7 @@ def test(tmp_path: Path, mortality: PipelineConfig) -> SplitPrediction:
 
 
 def compare_all(prediction: SplitPrediction, config: PipelineConfig, runs: int = 1):
-    judged = judge_models((prediction,) * runs, compared(prediction.models), config.evaluate)
+    judged = judge_models((prediction,) * runs, compared(prediction.models), config=config.evaluate)
     return {c.model: c for c in compare(judged, (prediction,) * runs, level=0.95)}
 
 
@@ -81,5 +81,5 @@ def test_copies_of_one_run_give_the_values_and_intervals_of_one(
 
 
 def test_without_medpatch_nothing_is_compared(test: SplitPrediction, mortality: PipelineConfig) -> None:
-    judged = judge_models((test,), ("late", "early"), mortality.evaluate)
+    judged = judge_models((test,), ("late", "early"), config=mortality.evaluate)
     assert compare(judged, (test,), level=0.95) == ()

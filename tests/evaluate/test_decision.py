@@ -47,7 +47,7 @@ def test_rates_are_those_of_the_test_split_at_the_threshold_of_validation(mortal
     val = one_model(LOGIT, LABEL, Split.VAL)
     test = one_model(LOGIT, np.array([1, 0, 0, 1, 0, 0, 0, 0, 0, 1])[:, None], Split.TEST)
     config = mortality.evaluate.model_copy(update={"sensitivities": (0.6,), "alert_rates": ()})
-    (point,) = operating_points((val,), (test,), ("medpatch",), config)
+    (point,) = operating_points((val,), (test,), models=("medpatch",), config=config)
     # threshold 2 alerts for the first four: 2 of 3 positives, 2 of 7 negatives
     assert point.sensitivity.value == pytest.approx(2 / 3)
     assert point.specificity.value == pytest.approx(5 / 7)
@@ -59,7 +59,9 @@ def test_rates_are_those_of_the_test_split_at_the_threshold_of_validation(mortal
 
 def test_operating_points_of_a_label_without_positives_are_nan_and_not_fatal(mortality: PipelineConfig) -> None:
     val = one_model(LOGIT, np.zeros_like(LABEL), Split.VAL)
-    points = operating_points((val,), (one_model(LOGIT, LABEL, Split.TEST),), ("medpatch",), mortality.evaluate)
+    points = operating_points(
+        (val,), (one_model(LOGIT, LABEL, Split.TEST),), models=("medpatch",), config=mortality.evaluate
+    )
     by_sensitivity = [p for p in points if p.fixed is Fixed.SENSITIVITY]
     assert all(np.isnan(p.sensitivity.value) and p.labels == 0 for p in by_sensitivity)
 
@@ -67,7 +69,7 @@ def test_operating_points_of_a_label_without_positives_are_nan_and_not_fatal(mor
 def test_every_configured_point_is_there_for_every_model(tmp_path: Path, mortality: PipelineConfig) -> None:
     path = write_rows(made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=60), tmp_path)
     val, test = (read_predictions(path, s, label_names=mortality.labels) for s in (Split.VAL, Split.TEST))
-    points = operating_points((val,), (test,), ("medpatch", "late"), mortality.evaluate)
+    points = operating_points((val,), (test,), models=("medpatch", "late"), config=mortality.evaluate)
     assert [(p.model, p.target) for p in points[:4]] == [
         ("medpatch", 0.8), ("late", 0.8), ("medpatch", 0.9), ("late", 0.9),
     ]  # fmt: skip
@@ -76,11 +78,11 @@ def test_every_configured_point_is_there_for_every_model(tmp_path: Path, mortali
 def test_net_benefit_by_hand() -> None:
     # at 0.2, three stays are acted on, two rightly: 2/5 - 1/5 * (0.2 / 0.8)
     probability, label = np.array([0.9, 0.5, 0.2, 0.1, 0.1]), np.array([1, 0, 1, 1, 0])
-    assert net_benefit(probability, label, np.array([0.2]))[0] == pytest.approx(0.4 - 0.2 * 0.25)
+    assert net_benefit(probability, label, threshold=np.array([0.2]))[0] == pytest.approx(0.4 - 0.2 * 0.25)
 
 
 def test_acting_on_everybody_is_worth_nothing_where_the_threshold_is_the_prevalence() -> None:
     label = np.array([1, 0, 0, 0, 1])
     assert net_benefit_of_all(label, np.array([0.4]))[0] == pytest.approx(0.0)
-    everybody = net_benefit(np.ones(5), label, np.array([0.1, 0.3]))
+    everybody = net_benefit(np.ones(5), label, threshold=np.array([0.1, 0.3]))
     np.testing.assert_allclose(everybody, net_benefit_of_all(label, np.array([0.1, 0.3])))

@@ -19,7 +19,7 @@ from .made_up import made_up_rows, write_oracle, write_rows
 
 def judged(val: SplitPrediction, test: SplitPrediction, config: PipelineConfig, **ways) -> Verdict:
     """The verdict on one run."""
-    return judge((val,), (test,), config, **ways)
+    return judge((val,), (test,), config=config, **ways)
 
 
 def both_splits(
@@ -56,7 +56,7 @@ def test_best_single_modality_is_chosen_on_validation_even_if_another_wins_on_te
     val, test = splits
     perfect = ModelPrediction(test.label * 2.0 - 1, test.label * 1.0, np.ones(120, bool))
     test = replace(test, models={**test.models, "unimodal_cxr": perfect})
-    assert choose_single((val,), ("unimodal_cxr", "unimodal_ehr"), mortality)[0] == "unimodal_ehr"
+    assert choose_single((val,), ("unimodal_cxr", "unimodal_ehr"), config=mortality)[0] == "unimodal_ehr"
 
 
 def test_stays_kept_for_calibration_do_not_choose_the_best_single_modality(splits, mortality: PipelineConfig) -> None:
@@ -68,12 +68,12 @@ def test_stays_kept_for_calibration_do_not_choose_the_best_single_modality(split
     changed = {
         name: replace(val.models[name], logit=logit) for name, logit in (("unimodal_ehr", ehr), ("unimodal_cxr", cxr))
     }
-    assert choose_single((replace(val, models=changed),), tuple(changed), mortality)[0] == "unimodal_ehr"
+    assert choose_single((replace(val, models=changed),), tuple(changed), config=mortality)[0] == "unimodal_ehr"
 
 
 def test_choice_without_two_classes_in_validation_is_said(splits, mortality: PipelineConfig) -> None:
     val = replace(splits[0], label=np.zeros_like(splits[0].label))
-    chosen, notes = choose_single((val,), ("unimodal_ehr", "unimodal_cxr"), mortality)
+    chosen, notes = choose_single((val,), ("unimodal_ehr", "unimodal_cxr"), config=mortality)
     assert chosen == "unimodal_ehr"
     assert "no label has two classes in the val split" in notes[0]
 

@@ -7,9 +7,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from medpatch.evaluate.metric import (
     SingleClassWarning,
     auroc,
-    average_precision,
     brier,
     macro,
+    rank_metrics,
     single_class_labels,
 )
 
@@ -26,7 +26,7 @@ def test_both_metrics_equal_scikit_learn_for_every_label(decimals: int) -> None:
     for k in range(4):
         assert auroc(score, label)[k] == pytest.approx(roc_auc_score(label[:, k], score[:, k]), abs=1e-12)
         expected = average_precision_score(label[:, k], score[:, k])
-        assert average_precision(score, label)[k] == pytest.approx(expected, abs=1e-12)
+        assert rank_metrics(score, label).auprc[k] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("decimals", [8, 0], ids=["no ties", "mostly ties"])
@@ -37,7 +37,7 @@ def test_weighted_metrics_equal_scikit_learn_with_sample_weight(decimals: int) -
         expected = roc_auc_score(label[:, k], score[:, k], sample_weight=weight)
         assert auroc(score, label, weight=weight)[k] == pytest.approx(expected, abs=1e-12)
         expected = average_precision_score(label[:, k], score[:, k], sample_weight=weight)
-        assert average_precision(score, label, weight=weight)[k] == pytest.approx(expected, abs=1e-12)
+        assert rank_metrics(score, label, weight=weight).auprc[k] == pytest.approx(expected, abs=1e-12)
 
 
 def test_auroc_of_four_stays_by_hand() -> None:
@@ -48,8 +48,8 @@ def test_auroc_of_four_stays_by_hand() -> None:
 def test_label_with_one_class_is_nan_and_leaves_the_others_alone() -> None:
     score, label = scores(labels=3)
     label[:, 0], label[:, 1] = 0, 1
-    for metric in (auroc, average_precision):
-        value = metric(score, label)
+    found = rank_metrics(score, label)
+    for value in (found.auroc, found.auprc):
         assert np.isnan(value[:2]).all()
         assert np.isfinite(value[2])
 

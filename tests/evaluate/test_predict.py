@@ -59,7 +59,7 @@ def tensor_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rr=[(s, 0, "clear lungs") for s in STAYS],
         positive=[s for s in STAYS if s % 5 == 0],
     )
-    write_shards(folder / "mart", folder / "cxr", CONFIG, folder / "tensor", inputs="made-up")
+    write_shards(folder / "mart", folder / "cxr", config=CONFIG, out_dir=folder / "tensor", inputs="made-up")
     return folder / "tensor"
 
 
@@ -71,7 +71,7 @@ def made(tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="module")
 def test_split(made: Made, tensor_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> SplitPrediction:
     target = tmp_path_factory.mktemp("prediction") / "4_prediction"
-    path = predict_all(made.models, made.earlier, tensor_dir, CONFIG, target, inputs="made-up")
+    path = predict_all(made.models, made.earlier, tensor_dir=tensor_dir, config=CONFIG, target=target, inputs="made-up")
     return read_predictions(path, Split.TEST, label_names=CONFIG.labels)
 
 
@@ -80,7 +80,9 @@ def test_medpatch_from_the_cache_is_medpatch_from_the_tensors(
     made: Made, tensor_dir: Path, tmp_path: Path, is_tuned: bool
 ) -> None:
     config = CONFIG.model_copy(update={"train": CONFIG.train.model_copy(update={"fine_tune": is_tuned})})
-    path = predict_all(made.models, made.earlier, tensor_dir, config, tmp_path / "out", inputs="x")
+    path = predict_all(
+        made.models, made.earlier, tensor_dir=tensor_dir, config=config, target=tmp_path / "out", inputs="x"
+    )
     found = read_predictions(path, Split.TEST, label_names=CONFIG.labels).models["medpatch"].logit
     batches = make_loader(ShardDataset(tensor_dir, Split.TEST), batch_size=64, shuffle=False, seed=0)
     network = load_medpatch(made.models["medpatch"])
@@ -122,7 +124,9 @@ def test_probability_is_the_sigmoid_of_the_logit(test_split: SplitPrediction) ->
 
 def test_high_head_is_reported_when_the_configuration_says_so(made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"head": Head.HIGH})})
-    path = predict_all(made.models, made.earlier, tensor_dir, config, tmp_path / "out", inputs="made-up")
+    path = predict_all(
+        made.models, made.earlier, tensor_dir=tensor_dir, config=config, target=tmp_path / "out", inputs="made-up"
+    )
     models = read_predictions(path, Split.TEST, label_names=config.labels).models
     np.testing.assert_array_equal(models["medpatch"].logit, models["medpatch_high"].logit)
     assert "medpatch_late" in models
@@ -131,7 +135,9 @@ def test_high_head_is_reported_when_the_configuration_says_so(made: Made, tensor
 
 def test_batch_size_changes_nothing(test_split: SplitPrediction, made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"batch_size": 3})})
-    path = predict_all(made.models, made.earlier, tensor_dir, config, tmp_path / "out", inputs="made-up")
+    path = predict_all(
+        made.models, made.earlier, tensor_dir=tensor_dir, config=config, target=tmp_path / "out", inputs="made-up"
+    )
     again = read_predictions(path, Split.TEST, label_names=config.labels)
     for model, found in test_split.models.items():
         np.testing.assert_allclose(again.models[model].logit, found.logit, atol=1e-5)
@@ -142,9 +148,9 @@ def test_progress_ends_at_its_total(made: Made, tensor_dir: Path, tmp_path: Path
     predict_all(
         made.models,
         made.earlier,
-        tensor_dir,
-        CONFIG,
-        tmp_path / "out",
+        tensor_dir=tensor_dir,
+        config=CONFIG,
+        target=tmp_path / "out",
         inputs="x",
         progress=lambda *step: seen.append(step),
     )
@@ -153,25 +159,32 @@ def test_progress_ends_at_its_total(made: Made, tensor_dir: Path, tmp_path: Path
 
 def test_run_without_medpatch_is_refused_and_nothing_is_written(made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint, no MedPatch"):
-        predict_all({}, made.earlier, tensor_dir, CONFIG, tmp_path / "out", inputs="x")
+        predict_all({}, made.earlier, tensor_dir=tensor_dir, config=CONFIG, target=tmp_path / "out", inputs="x")
     assert not (tmp_path / "out").exists()
 
 
 def test_checkpoint_of_other_tensors_is_refused(made: Made, tmp_path: Path, tensor_dir: Path) -> None:
     other = tmp_path / "tensor"
     write_warehouse(tmp_path / "mart", STAYS, hours=4.0, events=[(s, 1.0, HEART_RATE, 60.0) for s in STAYS])
-    write_shards(tmp_path / "mart", tmp_path, CONFIG, other, inputs="other")
+    write_shards(tmp_path / "mart", tmp_path, config=CONFIG, out_dir=other, inputs="other")
     with pytest.raises(CheckpointError, match="trained on tensors"):
-        predict_all(made.models, made.earlier, other, CONFIG, tmp_path / "out", inputs="x")
+        predict_all(made.models, made.earlier, tensor_dir=other, config=CONFIG, target=tmp_path / "out", inputs="x")
 
 
 def test_empty_test_split_is_refused(tmp_path: Path) -> None:
     stays = {s: split for s, split in STAYS.items() if split != "test"}
     write_warehouse(tmp_path / "mart", stays, hours=4.0, events=[(s, 1.0, HEART_RATE, 60.0) for s in stays])
-    write_shards(tmp_path / "mart", tmp_path, CONFIG, tmp_path / "tensor", inputs="other")
+    write_shards(tmp_path / "mart", tmp_path, config=CONFIG, out_dir=tmp_path / "tensor", inputs="other")
     made = make_models(tmp_path / "tensor", tmp_path / "checkpoint", CONFIG)
     with pytest.raises(ContractError, match="the test split has no stay"):
-        predict_all(made.models, made.earlier, tmp_path / "tensor", CONFIG, tmp_path / "out", inputs="x")
+        predict_all(
+            made.models,
+            made.earlier,
+            tensor_dir=tmp_path / "tensor",
+            config=CONFIG,
+            target=tmp_path / "out",
+            inputs="x",
+        )
 
 
 def val_logits(**skill: float) -> SplitLogits:

@@ -25,7 +25,7 @@ def cohort() -> tuple[np.ndarray, np.ndarray, Draws]:
 @pytest.fixture(scope="module")
 def found(cohort: tuple[np.ndarray, np.ndarray, Draws]) -> Replicates:
     logit, label, draws = cohort
-    return replicate_all(logit, 1 / (1 + np.exp(-logit)), label, draws=draws, bins=10)
+    return replicate_all(logit, 1 / (1 + np.exp(-logit)), label=label, draws=draws, bins=10)
 
 
 def repeated(values: np.ndarray, draws: Draws, r: int) -> np.ndarray:
@@ -62,7 +62,7 @@ def test_one_newton_step_is_close_to_the_logistic_regression_of_the_drawn_stays(
 def test_resample_with_one_class_has_no_slope_and_no_intercept() -> None:
     logit, label = np.arange(8.0)[:, None] - 4, np.array([[0], [0], [1], [0], [0], [0], [0], [1]])
     draws = Draws(count=np.array([[1, 3]] * 2 + [[1, 0]] + [[1, 1]] * 4 + [[1, 0]], np.float32), subject=np.arange(8))
-    found = replicate_all(logit, 1 / (1 + np.exp(-logit)), label, draws=draws, bins=10)
+    found = replicate_all(logit, 1 / (1 + np.exp(-logit)), label=label, draws=draws, bins=10)
     assert np.isfinite([found.slope[0, 0], found.intercept[0, 0]]).all()
     assert np.isnan([found.slope[1, 0], found.intercept[1, 0]]).all()
     assert np.isfinite(found.brier).all()

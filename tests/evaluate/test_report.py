@@ -136,7 +136,7 @@ def test_made_up_data_is_marked_on_page_markdown_every_caption_and_terminal(repo
 
 def test_real_data_is_not_marked(tmp_path: Path, mortality: PipelineConfig) -> None:
     path = write_rows(made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=60), tmp_path / "p")
-    found = evaluate_run(path, tmp_path / "report", mortality, inputs="x")
+    found = evaluate_run(path, tmp_path / "report", config=mortality, inputs="x")
     page = (found.directory / "index.html").read_text().casefold()
     assert "made up" not in page
     assert "made up" not in result_table(found).casefold()
@@ -199,7 +199,7 @@ def test_number_that_does_not_exist_is_null_and_a_dash(tmp_path: Path, mortality
     rows = made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=30)
     rows["label"][rows["split"] == "test"] = 0
     with pytest.warns(SingleClassWarning, match="in-hospital mortality"):
-        found = evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", mortality, inputs="x")
+        found = evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", config=mortality, inputs="x")
     content = json.loads((found.directory / "metrics.json").read_text())
     assert content["results"][0]["macro"]["auroc"]["value"] is None
     assert content["results"][0]["macro"]["brier"]["value"] > 0
@@ -211,10 +211,10 @@ def test_number_that_does_not_exist_is_null_and_a_dash(tmp_path: Path, mortality
 def test_failed_evaluation_leaves_the_earlier_report(tmp_path: Path, mortality: PipelineConfig) -> None:
     rows = made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=30)
     path = write_rows(rows, tmp_path / "p")
-    evaluate_run(path, tmp_path / "report", mortality, inputs="x")
+    evaluate_run(path, tmp_path / "report", config=mortality, inputs="x")
     rows["probability"][-1] = float("nan")
     with pytest.raises(ContractError, match="NaN"):
-        evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", mortality, inputs="y")
+        evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", config=mortality, inputs="y")
     assert is_current(tmp_path / "report", inputs="x", packages=REPORT_CODE)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
@@ -224,14 +224,14 @@ def test_predictions_of_other_stays_are_refused(tmp_path: Path, mortality: Pipel
     path = write_rows(rows, tmp_path / "p")
     tensor_dir = write_manifest(made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=31), tmp_path / "tensor")
     with pytest.raises(ContractError, match="1 of 31 manifest stays missing"):
-        evaluate_run(path, tmp_path / "report", mortality, inputs="x", tensor_dir=tensor_dir)
+        evaluate_run(path, tmp_path / "report", config=mortality, inputs="x", tensor_dir=tensor_dir)
     assert not (tmp_path / "report").exists()
 
 
 def test_empty_test_split_is_refused(tmp_path: Path, mortality: PipelineConfig) -> None:
     path = write_rows(made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=30, splits=(Split.VAL,)), tmp_path / "p")
     with pytest.raises(ContractError, match="the test split is empty"):
-        evaluate_run(path, tmp_path / "report", mortality, inputs="x")
+        evaluate_run(path, tmp_path / "report", config=mortality, inputs="x")
 
 
 def test_unfinished_report_is_refused(tmp_path: Path) -> None:

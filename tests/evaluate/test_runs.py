@@ -29,7 +29,9 @@ def retrained(rows: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
 
 def judge_all(runs: dict[str, dict], folder: Path, config: PipelineConfig, **material) -> EvaluateReport:
     paths = {name: write_rows(rows, folder / name) for name, rows in runs.items()}
-    return evaluate_runs(paths, folder / "report", config, inputs="x", title="Board", material=Material(**material))
+    return evaluate_runs(
+        paths, folder / "report", config=config, inputs="x", title="Board", material=Material(**material)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +92,12 @@ def test_arm_on_other_stays_is_refused_by_name(tmp_path: Path, mortality: Pipeli
         for n in (30, 31)
     )  # fmt: skip
     with pytest.raises(ContractError, match="arm without_dn: its test split has 31 stays"):
-        arm_table((whole,), {Arm.WITHOUT_DN: (arm,)}, mortality.evaluate)
+        arm_table((whole,), {Arm.WITHOUT_DN: (arm,)}, config=mortality.evaluate)
 
 
 def test_arm_that_predicts_the_same_shows_no_difference(tmp_path: Path, mortality: PipelineConfig) -> None:
     path = write_rows(made_up_rows(TASK, stays=60), tmp_path)
     run: SplitPrediction = read_predictions(path, Split.TEST, label_names=mortality.labels)
-    table = arm_table((run,), {Arm.WITHOUT_DN: (run,)}, mortality.evaluate)
+    table = arm_table((run,), {Arm.WITHOUT_DN: (run,)}, config=mortality.evaluate)
     assert [row[0] for row in table.rows] == ["As configured", "Without discharge notes"]
     assert table.rows[1][4:] == ("+0.000 [+0.000, +0.000]", "1.000")

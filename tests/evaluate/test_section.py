@@ -63,7 +63,12 @@ def test_dropped_modality_is_said_with_its_reason_and_is_not_in_the_oracles_inpu
     kept = {name: column[rows["model"] != "unimodal_cxr"] for name, column in rows.items()}
     facts = replace(FACTS, dropped=(Dropped(Modality.CXR, "3 train stays have it, at least 8 are needed"),))
     found = evaluate_run(
-        write_rows(kept, tmp_path / "p"), tmp_path / "report", mortality, inputs="x", oracle_dir=oracle_dir, facts=facts
+        write_rows(kept, tmp_path / "p"),
+        tmp_path / "report",
+        config=mortality,
+        inputs="x",
+        oracle_dir=oracle_dir,
+        facts=facts,
     )
     page = (found.directory / "report.md").read_text()
     assert "Modalities: EHR, RR." in page
@@ -79,7 +84,7 @@ def test_predictions_that_do_not_say_their_head_are_refused(
     head = tmp_path / "p" / "head.json"
     head.unlink() if content is None else head.write_text(content)
     with pytest.raises(ContractError, match="which head was predicted"):
-        evaluate_run(path, tmp_path / "report", mortality, inputs="x")
+        evaluate_run(path, tmp_path / "report", config=mortality, inputs="x")
     assert not (tmp_path / "report").exists()
 
 
@@ -104,7 +109,7 @@ def test_rows_lost_as_unreadable_are_explained(report: EvaluateReport, tmp_path:
     found = evaluate_run(
         path,
         tmp_path / "report",
-        mortality.model_copy(update={"cohort": cohort}),
+        config=mortality.model_copy(update={"cohort": cohort}),
         inputs="x",
         warehouse_dir=write_marts(tmp_path / "mart"),
     )

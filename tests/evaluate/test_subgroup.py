@@ -26,7 +26,7 @@ def test(tmp_path: Path, mortality: PipelineConfig) -> SplitPrediction:
 
 def test_group_of_one_stay_is_named_without_numbers(test: SplitPrediction, mortality: PipelineConfig) -> None:
     group = np.where(np.arange(120) == 7, "alone", "the others")
-    large, small = judge_groups((test,), ("medpatch",), mortality.evaluate, variable="Unit", group=group)
+    large, small = judge_groups((test,), ("medpatch",), config=mortality.evaluate, variable="Unit", group=group)
     assert (large.group, large.stays, len(large.results)) == ("the others", 119, 1)
     assert (small.group, small.stays, small.results) == ("alone", None, ())
 
@@ -34,7 +34,7 @@ def test_group_of_one_stay_is_named_without_numbers(test: SplitPrediction, morta
 def test_many_stays_of_few_patients_are_a_small_group(test: SplitPrediction, mortality: PipelineConfig) -> None:
     config = mortality.evaluate.model_copy(update={"min_group_stays": 80})
     # 120 stays of fewer than 80 patients
-    (only,) = judge_groups((test,), ("medpatch",), config, variable="Unit", group=np.repeat("all", 120))
+    (only,) = judge_groups((test,), ("medpatch",), config=config, variable="Unit", group=np.repeat("all", 120))
     assert len(np.unique(test.subject_id)) < 80
     assert only.stays is None
 
@@ -42,16 +42,16 @@ def test_many_stays_of_few_patients_are_a_small_group(test: SplitPrediction, mor
 def test_group_is_judged_on_its_own_stays(test: SplitPrediction, mortality: PipelineConfig) -> None:
     rows = np.arange(120) < 70
     found = judge_groups(
-        (test,), ("medpatch",), mortality.evaluate, variable="Half", group=np.where(rows, "first", "second")
+        (test,), ("medpatch",), config=mortality.evaluate, variable="Half", group=np.where(rows, "first", "second")
     )
-    alone = judge_models((test,), ("medpatch",), mortality.evaluate, rows=rows)["medpatch"].result
+    alone = judge_models((test,), ("medpatch",), config=mortality.evaluate, rows=rows)["medpatch"].result
     assert found[0].results[0].macro == alone.macro
 
 
 def test_group_without_positives_is_undefined_and_not_fatal(test: SplitPrediction, mortality: PipelineConfig) -> None:
     group = np.where(test.label[:, 0] > 0, "dead", "alive")
     config = mortality.evaluate.model_copy(update={"min_group_stays": 5})
-    alive = judge_groups((test,), ("medpatch",), config, variable="Outcome", group=group)[0]
+    alive = judge_groups((test,), ("medpatch",), config=config, variable="Outcome", group=group)[0]
     assert np.isnan(alive.results[0].macro.auroc.value)
     assert alive.results[0].macro.brier.value > 0
 

@@ -45,12 +45,14 @@ def make_models(tensor_dir: Path, folder: Path, config: PipelineConfig) -> Made:
             save(aside, network, kind="unimodal", **facts)
         with writing(here.confidence[m], inputs="made-up") as aside:
             save_scorer(aside, scorer[m], modality=m, **facts)
-        write_features(config, tensor_dir, m, here.feature[m], unimodal_dir=here.unimodal[m], inputs="made-up")
+        write_features(
+            config, tensor_dir, modality=m, out_dir=here.feature[m], unimodal_dir=here.unimodal[m], inputs="made-up"
+        )
         write_pools(
             config,
             tensor_dir,
-            m,
-            here.pool[m],
+            modality=m,
+            out_dir=here.pool[m],
             feature_dir=here.feature[m],
             unimodal_dir=here.unimodal[m],
             confidence_dir=here.confidence[m],
@@ -62,7 +64,7 @@ def make_models(tensor_dir: Path, folder: Path, config: PipelineConfig) -> Made:
     for rival, moving in ((Rival.EARLY, ()), (Rival.JOINT, (Modality.EHR, Modality.CXR))):
         network = EndToEnd(
             {m: unimodal[m] for m in moving if m in unimodal},
-            build_rival(rival, config.model, spec, raw_width=raw_width),
+            build_rival(rival, config.model, spec=spec, raw_width=raw_width),
         )
         models[str(rival)] = folder / rival
         with writing(models[rival], inputs="made-up") as aside:

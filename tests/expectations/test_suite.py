@@ -78,7 +78,7 @@ def judged(suite: str, table: str, tables: Tables, config: PipelineConfig, shard
 def _read_back(tables: Tables) -> pl.DataFrame:
     with TemporaryDirectory() as folder:
         written = world_shard.write_shards(tables["record"], Path(folder))
-        return shard_frame(tables["listed"].lazy(), written, read_channels())
+        return shard_frame(tables["listed"].lazy(), written, channels=read_channels())
 
 
 def failures(what: Judgement, *, unspoiled: Judgement | None = None) -> list[str]:

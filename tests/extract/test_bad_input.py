@@ -201,7 +201,7 @@ def test_stay_without_admission_is_lost_at_its_criterion_and_rejects_reach_the_a
     orphan = "4,40,400,MICU,MICU,2130-01-02 00:00:00,2130-01-05 00:00:00,3"
     write_ehr(tmp_path / "raw", with_rows("icu/icustays", orphan, FIRST["icu/icustays"]))
 
-    report = build_warehouse(find_raw(tmp_path / "raw"), phenotyping(), tmp_path / "out", inputs="raw")
+    report = build_warehouse(find_raw(tmp_path / "raw"), phenotyping(), out_dir=tmp_path / "out", inputs="raw")
 
     stays = pl.read_parquet(tmp_path / "out" / "stay_criterion.parquet").select("stay_id", "has_admission").rows()
     assert sorted(stays) == [(100, True), (200, True), (300, True), (400, False)]

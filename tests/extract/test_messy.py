@@ -30,7 +30,7 @@ def write_tables(tables: restatement.Tables, folder: Path) -> Path:
 
 
 def extracted(tables: restatement.Tables, config: PipelineConfig, folder: Path) -> dict[str, pl.DataFrame]:
-    build_warehouse(find_raw(write_tables(tables, folder / "raw")), config, folder / "out", inputs="messy")
+    build_warehouse(find_raw(write_tables(tables, folder / "raw")), config, out_dir=folder / "out", inputs="messy")
     return {file.stem: pl.read_parquet(file) for file in (folder / "out").glob("*.parquet")}
 
 

@@ -140,7 +140,7 @@ def read_both(tmp_path: Path, text: str) -> tuple[list[tuple] | None, list[tuple
     quick = RegularReader(CHART, read_header(file), [220045, 220739]).read(piece)
     with duckdb.connect() as connection:
         strict = connection.execute(
-            f"FROM ({strict_query(file, CHART, read_header(file))}) "
+            f"FROM ({strict_query(file, CHART, header=read_header(file))}) "
             "WHERE itemid IN (220045, 220739) OR (value IS NOT NULL AND try_cast(value AS DOUBLE) IS NULL)"
         ).fetchall()
         if quick is None:

@@ -41,7 +41,7 @@ def tables(staging: Path, reference: Path, cohort: CohortConfig) -> duckdb.DuckD
     connection.register(RELEASE_COUNT, RELEASE_COUNT_SCHEMA.empty_table())
     config = phenotyping().model_copy(update={"cohort": cohort})
     files = [file for file in list_layers() if not file.is_staging]
-    build_tables(connection, files, sql_parameters(config))
+    build_tables(connection, files, parameters=sql_parameters(config))
     for file in reference.glob("*.parquet"):
         connection.execute(f"CREATE VIEW ref_{file.stem} AS FROM read_parquet('{file}')")
     return connection
@@ -150,7 +150,7 @@ def test_one_corrected_rule_changes_as_many_cells_as_the_specification_counts(
     with tables(staging, reference, config.cohort) as connection:
         connection.execute("UPDATE stay SET window_start = '1900-01-01', window_end = '2900-01-01'")
         (event,) = (file for file in list_layers() if file.name == "ehr_event")
-        build_tables(connection, [event], sql_parameters(config))
+        build_tables(connection, [event], parameters=sql_parameters(config))
 
         found = connection.execute(f"""SELECT count(*) FILTER (r.stay_id IS NULL), count(*) FILTER (e.stay_id IS NULL),
             count(*) FILTER (e.value != r.value_num)

@@ -64,7 +64,7 @@ def test_file_with_other_rows_than_its_release_is_named(tmp_path: Path, caplog: 
     source = find_raw(tmp_path)
 
     with caplog.at_level(logging.WARNING):
-        named = name_differences(source, {"icustays": 94_457, "patients": 364_627}, release_counts(source))
+        named = name_differences(source, {"icustays": 94_457, "patients": 364_627}, counts=release_counts(source))
 
     assert len(named) == 1
     assert "icustays.csv.gz: 94457 rows, 94458 in release 3.1" in named[0]
@@ -74,7 +74,7 @@ def test_file_with_other_rows_than_its_release_is_named(tmp_path: Path, caplog: 
 def test_extraction_names_the_files_and_accounts_for_the_published_rows(tmp_path: Path) -> None:
     write_ehr(tmp_path / "mimiciv" / "2.2")
 
-    report = build_warehouse(find_raw(tmp_path), phenotyping(), tmp_path / "out", inputs="raw")
+    report = build_warehouse(find_raw(tmp_path), phenotyping(), out_dir=tmp_path / "out", inputs="raw")
 
     assert len(report.differences) == 7
     account = pl.read_parquet(tmp_path / "out" / "row_account.parquet")

@@ -23,7 +23,7 @@ from .conftest import EHR, write_ehr, write_gz
 
 
 def build(raw: Path, config: PipelineConfig, out: Path) -> ExtractReport:
-    return build_warehouse(find_raw(raw), config, out, inputs="raw")
+    return build_warehouse(find_raw(raw), config, out_dir=out, inputs="raw")
 
 
 def with_cohort(config: PipelineConfig, **changes: object) -> PipelineConfig:
@@ -122,7 +122,9 @@ def test_staging_is_made_once_and_serves_both_tasks(raw_dir: Path, tmp_path: Pat
 
     for config in (in_hospital_mortality(), phenotyping()):
         task: Task = config.cohort.task
-        report = build_warehouse(source, config, tmp_path / task, inputs="raw", staging_dir=tmp_path / "staging")
+        report = build_warehouse(
+            source, config, out_dir=tmp_path / task, inputs="raw", staging_dir=tmp_path / "staging"
+        )
         assert report.samples == 2
         assert is_current(tmp_path / task, inputs="raw", packages=EXTRACT_CODE)
 
@@ -132,7 +134,7 @@ def test_staging_folder_that_is_not_whole_is_refused(raw_dir: Path, tmp_path: Pa
 
     with pytest.raises(ContractError, match="staging: not a finished folder"):
         build_warehouse(
-            find_raw(raw_dir), phenotyping(), tmp_path / "out", inputs="raw", staging_dir=tmp_path / "staging"
+            find_raw(raw_dir), phenotyping(), out_dir=tmp_path / "out", inputs="raw", staging_dir=tmp_path / "staging"
         )
 
 
@@ -148,7 +150,7 @@ def test_progress_counts_up_to_its_total(raw_dir: Path, tmp_path: Path) -> None:
     build_warehouse(
         find_raw(raw_dir),
         phenotyping(),
-        tmp_path / "out",
+        out_dir=tmp_path / "out",
         inputs="raw",
         progress=lambda done, total: told.append((done, total)),
     )

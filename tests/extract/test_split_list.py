@@ -80,7 +80,7 @@ def test_no_subject_is_in_two_splits_across_all_modalities(how: str, tree: Path,
     elif how == "mimic-cxr":
         config = with_split(config, follows_mimic_cxr=True)
 
-    build_warehouse(find_raw(tree), config, tmp_path / "out", inputs="raw")
+    build_warehouse(find_raw(tree), config, out_dir=tmp_path / "out", inputs="raw")
 
     index = pl.read_parquet(tmp_path / "out" / "stay_index.parquet")
     for modality in Modality:

@@ -183,8 +183,8 @@ def test_progress_counts_every_stay_once(made_up, tmp_path):
     write_features(
         make_config(),
         TENSORS,
-        Modality.EHR,
-        tmp_path / "f",
+        modality=Modality.EHR,
+        out_dir=tmp_path / "f",
         unimodal_dir=tmp_path / "u",
         inputs="i",
         progress=lambda *step: seen.append(step),

@@ -16,7 +16,7 @@ from medpatch.train.auroc import macro_auroc
 def test_inputs_come_back_without_padding_for_present_stays_alone(tmp_path, modality):
     cohort = make_cohort(23, seed=3)
     parts = (pick(cohort, index) for index in torch.arange(23).split(5))
-    inputs = collect_inputs(parts, modality, tmp_path / "rows", chunk_tokens=CHUNK + 4)
+    inputs = collect_inputs(parts, modality, path=tmp_path / "rows", chunk_tokens=CHUNK + 4)
     here = cohort.presence[:, list(Modality).index(modality)].nonzero().flatten()
     assert torch.equal(inputs.subject_id, cohort.subject_id[here])
     order = torch.randperm(len(here), generator=torch.Generator().manual_seed(0))[:4]
@@ -29,7 +29,7 @@ def test_inputs_come_back_without_padding_for_present_stays_alone(tmp_path, moda
 
 def test_flat_rows_are_the_real_rows_with_their_owner(tmp_path):
     cohort = make_cohort(9, seed=3)
-    inputs = collect_inputs([cohort], Modality.EHR, tmp_path / "rows", chunk_tokens=CHUNK)
+    inputs = collect_inputs([cohort], Modality.EHR, path=tmp_path / "rows", chunk_tokens=CHUNK)
     index = torch.tensor([4, 0, 7])
     row, owner = inputs.rows.flat(index)
     value, mask = inputs.rows.take(index)

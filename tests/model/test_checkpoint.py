@@ -136,7 +136,7 @@ def saved_rival(folder: Path, rival: Rival, moving: tuple[Modality, ...] = ()) -
     torch.manual_seed(0)
     config, spec = make_config(), make_spec()
     unimodal = {m: build_unimodal(config, spec, modality=m) for m in moving}
-    network = EndToEnd(unimodal, build_rival(rival, config, spec, raw_width=RAW_WIDTH)).eval()
+    network = EndToEnd(unimodal, build_rival(rival, config, spec=spec, raw_width=RAW_WIDTH)).eval()
     save_rival(folder, network, rival=rival, raw_width=RAW_WIDTH, model=config, spec=spec, data="a")
     return network
 

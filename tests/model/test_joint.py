@@ -105,7 +105,7 @@ def test_mixer_of_nothing_is_zero(mixer):
 
 @torch.no_grad()
 def test_a_label_of_the_classwise_joint_reads_its_own_pools_of_the_modalities_that_have_one():
-    module = ClasswiseJoint(2, 2, 2)
+    module = ClasswiseJoint(2, 2, width=2)
     module.weight.copy_(torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 2.0]]]))
     module.offset.copy_(torch.tensor([[0.5, 0.0], [0.25, 0.0]]))
     module.bias.copy_(torch.tensor([0.1, 0.2]))
@@ -123,7 +123,7 @@ def test_classwise_joint_starts_as_the_mean_of_the_unimodal_heads():
     for head in heads:
         torch.nn.init.normal_(head.norm.weight)
         torch.nn.init.normal_(head.norm.bias)
-    module = ClasswiseJoint(2, 3, 4)
+    module = ClasswiseJoint(2, 3, width=4)
     module.start_from(heads)
     vectors = torch.randn(5, 2, 4)
     pools = vectors.unsqueeze(2).expand(-1, -1, 3, -1)  # every label sees the same pool

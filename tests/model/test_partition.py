@@ -75,7 +75,7 @@ def test_half_precision_tokens_are_summed_in_single_precision_even_under_autocas
 
 
 def test_counts_come_with_the_pools():
-    found = count_and_pool(TOKENS, CONFIDENCE, MASK, 0.75)
+    found = count_and_pool(TOKENS, CONFIDENCE, token_mask=MASK, threshold=0.75)
     assert found.high_count.tolist() == [[2, 1]]
     assert found.token_count.tolist() == [[3]]
 

@@ -31,7 +31,7 @@ SUBSETS = [
 def make_rival(rival: Rival, *, modalities=tuple(Modality), labels: int = 3, seed: int = 0) -> torch.nn.Module:
     torch.manual_seed(seed)
     raw_width = {m: RAW_WIDTH[m] for m in modalities}
-    return build_rival(rival, make_config(), make_spec(modalities, labels), raw_width=raw_width).eval()
+    return build_rival(rival, make_config(), spec=make_spec(modalities, labels), raw_width=raw_width).eval()
 
 
 NETWORKS = {rival: make_rival(rival) for rival in RIVALS}
@@ -209,16 +209,16 @@ def test_drfuse_attention_shares_sum_to_one_over_the_branches_that_are_there():
 def test_drfuse_disagreement_is_zero_for_equal_vectors_and_for_a_single_modality():
     same = torch.tensor([[[0.3, -1.0], [0.3, -1.0]]])
     both, one = torch.tensor([[True, True]]), torch.tensor([[True, False]])
-    assert disagreement(same, mean_of_models(same, both), both).abs() < 1e-6
+    assert disagreement(same, mean_of_models(same, both), here=both).abs() < 1e-6
     other = torch.tensor([[[3.0, -1.0], [-3.0, -1.0]]])
-    assert disagreement(other, mean_of_models(other, one), one) == 0
+    assert disagreement(other, mean_of_models(other, one), here=one) == 0
     # p = 0.95257 and 0.04743 against 1/2: 0.95257 ln 1.90515 + 0.04743 ln 0.09485 = 0.50221, 0 for the second
-    assert disagreement(other, mean_of_models(other, both), both).item() == pytest.approx(0.50221 / 2, abs=1e-4)
+    assert disagreement(other, mean_of_models(other, both), here=both).item() == pytest.approx(0.50221 / 2, abs=1e-4)
 
 
 def test_drfuse_overlap_is_the_absolute_cosine():
     a, b = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]), torch.tensor([[[-1.0, 0.0], [0.0, 5.0]]])
-    assert overlap(a, b, torch.tensor([[True, True]])).item() == pytest.approx(0.5)
+    assert overlap(a, b, here=torch.tensor([[True, True]])).item() == pytest.approx(0.5)
 
 
 def test_loss_of_a_rival_adds_its_branches_and_the_pairs_that_attention_has_in_the_wrong_order():
@@ -242,7 +242,7 @@ def test_rival_that_is_no_network_is_refused_with_what_to_use(rival):
 
 def test_rival_without_any_modality_is_refused():
     with pytest.raises(ConfigError, match="no modality is left"):
-        build_rival(Rival.EARLY, make_config(), make_spec(), raw_width={})
+        build_rival(Rival.EARLY, make_config(), spec=make_spec(), raw_width={})
 
 
 def test_every_rival_is_a_network_or_says_what_it_is():

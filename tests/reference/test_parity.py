@@ -124,7 +124,7 @@ def test_medfuse_matches_the_published_numbers(golden):
     config = make_config(compat=Compat.PUBLISHED, score="confidence", high_share=None)
     config = config.model_copy(update={"encoder": config.encoder.model_copy(update={"width": width})})
     names = (Modality.EHR, Modality.CXR)
-    network = build_rival(Rival.MEDFUSE, config, make_spec(names, 1), raw_width=dict.fromkeys(names, width)).eval()
+    network = build_rival(Rival.MEDFUSE, config, spec=make_spec(names, 1), raw_width=dict.fromkeys(names, width)).eval()
     state = {}
     for kind in ("weight", "bias"):
         state[f"head.norm.{kind}"] = t[f"w.lstm_classifier.classifier.layernorm.{kind}"]

@@ -40,7 +40,7 @@ def empty() -> duckdb.DuckDBPyConnection:
     connection.register(ROW_COUNT, ROW_COUNT_SCHEMA.empty_table())
     connection.register(REJECT, REJECT_SCHEMA.empty_table())
     connection.register(RELEASE_COUNT, RELEASE_COUNT_SCHEMA.empty_table())
-    build_tables(connection, FILES.values(), DEFAULTS)
+    build_tables(connection, FILES.values(), parameters=DEFAULTS)
     return connection
 
 
@@ -99,11 +99,11 @@ def test_table_gives_the_expected_rows(case: Path, empty: duckdb.DuckDBPyConnect
         register_seeds(connection)
         for read in sorted(file.reads):
             if read in OF_PROFILE:
-                build_tables(connection, [FILES[read]], parameters)
+                build_tables(connection, [FILES[read]], parameters=parameters)
             else:
                 give(connection, read, case=case, types=columns_of(empty, read))
 
-        build_tables(connection, [file], parameters)
+        build_tables(connection, [file], parameters=parameters)
 
         types = columns_of(empty, file.name)
         header = (case / "expect.csv").read_text().splitlines()[0]

@@ -30,4 +30,4 @@ class Tree:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     root = tmp_path_factory.mktemp("synthetic") / "tree"
     write_tree(root, subjects=SUBJECTS, seed=SEED)
-    return Tree(root, draw_chunk(np.random.default_rng([SEED, 0]), 0, SUBJECTS))
+    return Tree(root, draw_chunk(np.random.default_rng([SEED, 0]), 0, count=SUBJECTS))

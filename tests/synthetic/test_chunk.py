@@ -44,7 +44,7 @@ def test_chunks_do_not_share_identifiers(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_identifiers_never_repeat_and_have_eight_digits() -> None:
-    many = np.concatenate([identifiers(HADM, chunk, 2048) for chunk in (0, 1, 7, 4881)])
+    many = np.concatenate([identifiers(HADM, chunk, count=2048) for chunk in (0, 1, 7, 4881)])
     assert many.dtype == np.int64
     assert len(np.unique(many)) == len(many)
     assert many.min() >= 20_000_000

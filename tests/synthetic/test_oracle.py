@@ -56,13 +56,13 @@ def test_without_evidence_the_posterior_is_the_prevalence() -> None:
 
 @pytest.mark.parametrize("subset", modality_sets(MORTALITY), ids="+".join)
 def test_mortality_oracle_is_calibrated(population: Plan, subset: tuple[Modality, ...]) -> None:
-    known = solve(population, MORTALITY, subset)
+    known = solve(population, MORTALITY, subset=subset)
     _assert_calibrated(known.death[population.is_long], population.state.death[population.is_long])
 
 
 @pytest.mark.parametrize("subset", modality_sets(PHENOTYPING), ids="+".join)
 def test_phenotyping_oracle_is_calibrated(population: Plan, subset: tuple[Modality, ...]) -> None:
-    known = solve(population, PHENOTYPING, subset)
+    known = solve(population, PHENOTYPING, subset=subset)
     _assert_calibrated(known.condition.ravel(), population.state.condition.ravel())
 
 
@@ -78,7 +78,7 @@ def test_more_modalities_never_see_less_and_fusion_pays(population: Plan) -> Non
     rows = population.is_long
     label = population.state.death[rows]
     auroc = {
-        subset: roc_auc_score(label, solve(population, MORTALITY, subset).death[rows])
+        subset: roc_auc_score(label, solve(population, MORTALITY, subset=subset).death[rows])
         for subset in modality_sets(MORTALITY)
     }
     best = max(value for subset, value in auroc.items() if len(subset) == 1)
@@ -87,7 +87,7 @@ def test_more_modalities_never_see_less_and_fusion_pays(population: Plan) -> Non
     assert 0.70 < auroc[(Modality.RR,)] < 0.84
 
     def macro(subset: tuple[Modality, ...]) -> float:
-        known = solve(population, PHENOTYPING, subset).condition
+        known = solve(population, PHENOTYPING, subset=subset).condition
         truth = population.state.condition
         return float(np.mean([roc_auc_score(truth[:, k], known[:, k]) for k in range(truth.shape[1])]))
 
@@ -106,13 +106,13 @@ def test_a_report_adds_nothing_about_the_image_it_repeats(population: Plan) -> N
     """Where the image is in sight, what the report states of it must not be counted again."""
     both, report = (Modality.CXR, Modality.RR), (Modality.RR,)
     parts = parts_in_sight(population, MORTALITY)
-    with_statement = solve(population, MORTALITY, both, parts=parts).death
-    silent = solve(population, MORTALITY, both, parts={**parts, "statement": parts["statement"].where(
+    with_statement = solve(population, MORTALITY, subset=both, parts=parts).death
+    silent = solve(population, MORTALITY, subset=both, parts={**parts, "statement": parts["statement"].where(
         np.zeros(population.count, dtype=bool))}).death  # fmt: skip
     shown = population.has_cxr
     assert with_statement[shown] == pytest.approx(silent[shown])
     assert not np.allclose(with_statement[~shown], silent[~shown])
-    alone = solve(population, MORTALITY, report, parts=parts).death
+    alone = solve(population, MORTALITY, subset=report, parts=parts).death
     assert not np.allclose(alone[shown], with_statement[shown])
 
 

@@ -22,7 +22,7 @@ def train_unimodal(made_up: MadeUp, modality: Modality, folder: Path, **more: ob
 
 
 def encode(made_up: MadeUp, modality: Modality, folder: Path, unimodal_dir: Path | None) -> Path:
-    write_features(made_up.config, TENSORS, modality, folder, unimodal_dir=unimodal_dir, inputs="i")
+    write_features(made_up.config, TENSORS, modality=modality, out_dir=folder, unimodal_dir=unimodal_dir, inputs="i")
     return folder
 
 
@@ -56,8 +56,8 @@ def pool(made_up: MadeUp, modality: Modality, here: StageDirs) -> None:
     write_pools(
         made_up.config,
         TENSORS,
-        modality,
-        here.pool[modality],
+        modality=modality,
+        out_dir=here.pool[modality],
         feature_dir=here.feature[modality],
         unimodal_dir=here.unimodal[modality],
         confidence_dir=here.confidence[modality],

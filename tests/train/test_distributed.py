@@ -42,7 +42,7 @@ def job(tmp_path: Path) -> Job:
         events=[(s, 1.0, HEART_RATE, 60.0 + 7 * (s % 9)) for s in STAYS],
         positive=[s for s in STAYS if s % 9 > 5],
     )
-    write_shards(tmp_path / "mart", None, CONFIG, tmp_path / "tensor", inputs="made-up")
+    write_shards(tmp_path / "mart", None, config=CONFIG, out_dir=tmp_path / "tensor", inputs="made-up")
     return Job(Stage.UNIMODAL, CONFIG, tmp_path / "tensor", tmp_path / "one", "i", modality=Modality.EHR)
 
 

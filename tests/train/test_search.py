@@ -24,7 +24,7 @@ def test_the_best_of_the_rates_is_found_and_judged_with_every_seed(tmp_path):
         tried.append(rate)
         return score(rate, seed)
 
-    result = search(tmp_path / "s", SETTINGS, judge)
+    result = search(tmp_path / "s", SETTINGS, judge=judge)
     assert len(result.judged) == 8
     assert all(1e-5 <= rate <= 1e-3 for rate in tried)
     assert result.best.learning_rate == min(set(tried), key=lambda rate: abs(math.log10(rate / PEAK)))
@@ -33,7 +33,7 @@ def test_the_best_of_the_rates_is_found_and_judged_with_every_seed(tmp_path):
 
 
 def test_a_trial_that_falls_behind_is_not_given_every_seed(tmp_path):
-    result = search(tmp_path / "s", SETTINGS, lambda trial, rate, seed: 0.9 - 0.1 * trial)
+    result = search(tmp_path / "s", SETTINGS, judge=lambda trial, rate, seed: 0.9 - 0.1 * trial)
     cut = [one.trial for one in result.judged if not one.is_complete]
     # each trial is worse than all before it, so all are cut once there are others to compare with
     assert cut == list(range(2, 8))
@@ -42,7 +42,7 @@ def test_a_trial_that_falls_behind_is_not_given_every_seed(tmp_path):
 
 
 def test_a_search_that_was_stopped_ends_like_an_undisturbed_one(tmp_path):
-    whole = search(tmp_path / "whole", SETTINGS, lambda trial, rate, seed: score(rate, seed))
+    whole = search(tmp_path / "whole", SETTINGS, judge=lambda trial, rate, seed: score(rate, seed))
     left = 7
 
     def dying(trial, rate, seed):
@@ -53,24 +53,24 @@ def test_a_search_that_was_stopped_ends_like_an_undisturbed_one(tmp_path):
         return score(rate, seed)
 
     with pytest.raises(KeyboardInterrupt):
-        search(tmp_path / "stopped", SETTINGS, dying)
-    again = search(tmp_path / "stopped", SETTINGS, lambda trial, rate, seed: score(rate, seed))
+        search(tmp_path / "stopped", SETTINGS, judge=dying)
+    again = search(tmp_path / "stopped", SETTINGS, judge=lambda trial, rate, seed: score(rate, seed))
     rates = [sorted(one.learning_rate for one in result.judged) for result in (whole, again)]
     assert rates[0] == pytest.approx(rates[1])
 
 
 def test_a_finished_search_judges_nothing_again(tmp_path):
-    first = search(tmp_path / "s", SETTINGS, lambda trial, rate, seed: score(rate, seed))
+    first = search(tmp_path / "s", SETTINGS, judge=lambda trial, rate, seed: score(rate, seed))
 
     def never(trial, rate, seed):
         raise AssertionError
 
-    assert search(tmp_path / "s", SETTINGS, never) == first
+    assert search(tmp_path / "s", SETTINGS, judge=never) == first
 
 
 def test_a_score_that_is_no_number_or_an_empty_range_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no label has both classes"):
-        search(tmp_path / "s", SETTINGS, lambda trial, rate, seed: math.nan)
+        search(tmp_path / "s", SETTINGS, judge=lambda trial, rate, seed: math.nan)
     with pytest.raises(ConfigError, match="0 < low < high"):
         SearchSettings(trials=1, seeds=(1,), low=1e-3, high=1e-4)
 

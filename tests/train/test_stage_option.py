@@ -44,7 +44,7 @@ def scorer_of(positions: int = 0) -> TokenScorer:
 def calibrated(config, scorer: TokenScorer, train: TokenPart, val: TokenPart) -> TokenScorer:
     half = torch.arange(len(val.label))
     calibrate(
-        scorer, train, val, selection=half, held_out=half, config=config, name="made up", device=torch.device("cpu")
+        scorer, train, val=val, selection=half, held_out=half, config=config, name="made up", device=torch.device("cpu")
     )
     return scorer
 

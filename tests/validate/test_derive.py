@@ -36,7 +36,7 @@ CHANNELS = pl.DataFrame(
 
 
 def windows(index: pl.LazyFrame, hours: int | None) -> list[float]:
-    return derive.stay_windows(STAY, index, hours).sort("stay_id").collect()["window_hours"].to_list()
+    return derive.stay_windows(STAY, index, window_hours=hours).sort("stay_id").collect()["window_hours"].to_list()
 
 
 def test_a_fixed_window_holds_for_every_stay() -> None:
@@ -61,7 +61,9 @@ def test_events_are_counted_by_what_is_wrong_with_them() -> None:
             "value_text": [None, None, None, "x", None, None],
         }
     )
-    row = event_frame(event, pl.LazyFrame({"stay_id": [1], "window_hours": [48.0]}), CHANNELS).row(0, named=True)
+    row = event_frame(event, pl.LazyFrame({"stay_id": [1], "window_hours": [48.0]}), channels=CHANNELS).row(
+        0, named=True
+    )
     assert row == {
         "variable": "Heart Rate",
         "rows": 6,
@@ -89,7 +91,9 @@ def test_the_answer_none_is_an_answer() -> None:
             "value_text": ["None", "none"],
         }
     )
-    row = event_frame(event, pl.LazyFrame({"stay_id": [1], "window_hours": [48.0]}), CHANNELS).row(0, named=True)
+    row = event_frame(event, pl.LazyFrame({"stay_id": [1], "window_hours": [48.0]}), channels=CHANNELS).row(
+        0, named=True
+    )
     assert (row["rows_unknown_answer"], row["rows_wrong_kind"]) == (1, 0)
 
 

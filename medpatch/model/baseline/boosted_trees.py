@@ -101,7 +101,7 @@ def fit_trees(
     train = lightgbm.Dataset(features, label[:, 0], params=parameters, free_raw_data=False)
     val = lightgbm.Dataset(val_features, val_label[:, 0], reference=train, params=parameters, free_raw_data=False)
     for k in range(labels):
-        boosters.append(_fit_label(parameters, train, val, label=label[:, k], val_label=val_label[:, k]))
+        boosters.append(_fit_label(parameters, train, val=val, label=label[:, k], val_label=val_label[:, k]))
         if progress is not None:
             progress(k + 1, labels)
     return Trees(tuple(boosters), np.log(share) - np.log1p(-share), tuple(feature_names))
@@ -146,8 +146,8 @@ def load_trees(folder: Path) -> Trees:
 def _fit_label(
     parameters: dict[str, Any],
     train: lightgbm.Dataset,
-    val: lightgbm.Dataset,
     *,
+    val: lightgbm.Dataset,
     label: NDArray,
     val_label: NDArray,
 ) -> lightgbm.Booster | None:

@@ -24,7 +24,7 @@ class Daft(nn.Module):
     of them may be the only one. The scale is 1 + a, so that silence leaves a modality as it is.
     """
 
-    def __init__(self, raw_width: Mapping[Modality, int], width: int, label_count: int) -> None:
+    def __init__(self, raw_width: Mapping[Modality, int], width: int, *, label_count: int) -> None:
         """Take the encoders' widths, the common width D, and K."""
         super().__init__()
         self.stem = Stem(raw_width, width)

@@ -28,7 +28,7 @@ class DrFuse(nn.Module):
     """
 
     def __init__(
-        self, raw_width: Mapping[Modality, int], width: int, label_count: int, *, dropout: float = 0.1
+        self, raw_width: Mapping[Modality, int], width: int, *, label_count: int, dropout: float = 0.1
     ) -> None:
         """Take the encoders' widths, the common width D, and K."""
         super().__init__()
@@ -58,7 +58,7 @@ class DrFuse(nn.Module):
         attention, fused = self._attend(branches, seen)
         return RivalOutput(
             logits=(fused * self.weight).sum(dim=-1) + self.bias,
-            auxiliary_loss=disagreement(shared, pooled, here) + overlap(shared, distinct, here),
+            auxiliary_loss=disagreement(shared, pooled, here=here) + overlap(shared, distinct, here=here),
             branch_logits=torch.stack([head(branches[:, h]) for h, head in enumerate(self.branch_head)], dim=1),
             branch_mask=seen,
             attention=attention,
@@ -75,7 +75,7 @@ class DrFuse(nn.Module):
         return share, torch.einsum("bhk,bhd->bkd", share, self.value(branches))
 
 
-def disagreement(shared: Tensor, pooled: Tensor, here: Tensor) -> Tensor:
+def disagreement(shared: Tensor, pooled: Tensor, *, here: Tensor) -> Tensor:
     """Mean divergence of each present modality's sigmoids from their mean, over stays that have two or more."""
     probability = torch.sigmoid(shared)  # (B, M, D)
     divergence = probability * (logsigmoid(shared) - logsigmoid(pooled).unsqueeze(1)) + (1.0 - probability) * (
@@ -84,7 +84,7 @@ def disagreement(shared: Tensor, pooled: Tensor, here: Tensor) -> Tensor:
     return masked_mean_of(divergence, here & (here.sum(dim=1, keepdim=True) > 1))
 
 
-def overlap(shared: Tensor, distinct: Tensor, here: Tensor) -> Tensor:
+def overlap(shared: Tensor, distinct: Tensor, *, here: Tensor) -> Tensor:
     """Mean absolute cosine between the two vectors of each present modality."""
     return masked_mean_of(cosine_similarity(shared, distinct, dim=-1).abs(), here)
 

@@ -19,7 +19,7 @@ class EarlyFusion(nn.Module):
     ones are zeros after the projection and announced by the presence pattern; the projections are trained anew.
     """
 
-    def __init__(self, raw_width: Mapping[Modality, int], width: int, label_count: int) -> None:
+    def __init__(self, raw_width: Mapping[Modality, int], width: int, *, label_count: int) -> None:
         """Take the encoders' widths, the common width D, and K."""
         super().__init__()
         self.stem = Stem(raw_width, width)

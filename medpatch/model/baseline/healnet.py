@@ -30,7 +30,7 @@ class HealNet(nn.Module):
     """
 
     def __init__(
-        self, raw_width: Mapping[Modality, int], width: int, label_count: int, *, dropout: float = 0.1
+        self, raw_width: Mapping[Modality, int], width: int, *, label_count: int, dropout: float = 0.1
     ) -> None:
         """Take the encoders' widths, the common width D, and K."""
         super().__init__()
@@ -38,7 +38,7 @@ class HealNet(nn.Module):
         latent = min(MOST_LATENTS, width)
         self.latents = nn.Parameter(torch.randn(latent, latent))
         self.layer = nn.ModuleList(
-            HealLayer(len(raw_width), latent, width + POSITION_CHANNELS, dropout=dropout) for _ in range(LAYERS)
+            HealLayer(len(raw_width), latent, context=width + POSITION_CHANNELS, dropout=dropout) for _ in range(LAYERS)
         )
         self.head = Head(latent, label_count)
 
@@ -55,7 +55,7 @@ class HealNet(nn.Module):
 class HealLayer(nn.Module):
     """Per modality its own reading, then one attention of the latents to each other, shared by the modalities."""
 
-    def __init__(self, count: int, latent: int, context: int, *, dropout: float) -> None:
+    def __init__(self, count: int, latent: int, *, context: int, dropout: float) -> None:
         """Take M, the width of a latent, the width of a token with its position."""
         super().__init__()
         self.read = nn.ModuleList(LatentAttention(latent, context, dropout=dropout) for _ in range(count))

@@ -23,7 +23,7 @@ class JointFusion(nn.Module):
     """
 
     def __init__(
-        self, raw_width: Mapping[Modality, int], width: int, label_count: int, *, dropout: float = 0.1
+        self, raw_width: Mapping[Modality, int], width: int, *, label_count: int, dropout: float = 0.1
     ) -> None:
         """Take the encoders' widths, the common width D, and K."""
         super().__init__()

@@ -23,7 +23,7 @@ class MedFuse(nn.Module):
     """
 
     def __init__(
-        self, raw_width: Mapping[Modality, int], width: int, label_count: int, *, keeps_absent: bool = False
+        self, raw_width: Mapping[Modality, int], width: int, *, label_count: int, keeps_absent: bool = False
     ) -> None:
         """Take the encoders' widths, the common width D, and K."""
         super().__init__()

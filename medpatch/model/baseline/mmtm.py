@@ -27,7 +27,7 @@ class Mmtm(nn.Module):
     ones are squeezed to zeros and left out of the average.
     """
 
-    def __init__(self, raw_width: Mapping[Modality, int], width: int, label_count: int) -> None:
+    def __init__(self, raw_width: Mapping[Modality, int], width: int, *, label_count: int) -> None:
         """Take the encoders' widths, the common width D, and K."""
         super().__init__()
         self.stem = Stem(raw_width, width)

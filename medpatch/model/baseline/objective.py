@@ -27,11 +27,11 @@ def rival_loss(output: RivalOutput, label: Tensor) -> Tensor:
     branch_loss = bce(output.branch_logits, target, reduction="none")  # (B, H, K)
     loss = loss + masked_mean_of(branch_loss, output.branch_mask)
     if output.attention is not None:
-        loss = loss + ranking_loss(output.attention, branch_loss.detach(), output.branch_mask)
+        loss = loss + ranking_loss(output.attention, branch_loss.detach(), branch_mask=output.branch_mask)
     return loss
 
 
-def ranking_loss(attention: Tensor, branch_loss: Tensor, branch_mask: Tensor) -> Tensor:
+def ranking_loss(attention: Tensor, branch_loss: Tensor, *, branch_mask: Tensor) -> Tensor:
     """How far the attention falls short of the order of the branches' losses.
 
     For each pair of branches that a stay has, the one with the smaller loss should get the larger share; what
