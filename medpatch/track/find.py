@@ -1,5 +1,7 @@
 """Runs that are there already: whether a store still holds one, and where its page is."""
 
+import importlib.util
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 from medpatch.track.run import TrackedRun, Tracking
 
 SQLITE = "sqlite:///"
+SCHEMA = re.compile(r"out-of-date database schema \(found version (?P<revision>\w+),")
 
 
 def has_run(tracking: Tracking, run_id: str) -> bool:
@@ -29,6 +32,18 @@ def has_run(tracking: Tracking, run_id: str) -> bool:
             return store.execute(query, (run_id,)).fetchone() is not None
     except sqlite3.Error:
         return False
+
+
+def is_of_newer_mlflow(message: str) -> bool:
+    """True if that is MLflow's message about a schema, and the schema is none that the installed version knows.
+
+    MLflow calls every schema but its own out of date, and an upgrade of a newer one fails.
+    """
+    found = SCHEMA.search(message)
+    if found is None:
+        return False
+    home = Path(importlib.util.find_spec("mlflow").submodule_search_locations[0])
+    return not any((home / "store" / "db_migrations" / "versions").glob(f"{found['revision']}_*.py"))
 
 
 def run_page(run: TrackedRun, *, server: str | None) -> str | None:
