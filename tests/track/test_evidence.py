@@ -1,9 +1,11 @@
 """Environment, row accounts, gates and the machine's load reach the run; models reach the registry."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +65,42 @@ def test_the_load_of_the_machine_is_recorded(run: TrackedRun, monkeypatch: pytes
         while not client.get_run(run.run_id).data.metrics and time.monotonic() < deadline:
             time.sleep(0.05)
     assert "system/cpu_utilization_percentage" in client.get_run(run.run_id).data.metrics
+
+
+def test_the_load_of_a_gpu_is_recorded_where_its_library_is_there(
+    run: TrackedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.system_metrics.metrics import gpu_monitor
+
+    library = SimpleNamespace(
+        NVMLError=RuntimeError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(used=3.0e9, total=4.0e9),
+        nvmlDeviceGetUtilizationRates=lambda handle: SimpleNamespace(gpu=87),
+        nvmlDeviceGetPowerUsage=lambda handle: 150_000,
+        nvmlDeviceGetEnforcedPowerLimit=lambda handle: 300_000,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    monkeypatch.setattr(gpu_monitor, "pynvml", library, raising=False)
+    monkeypatch.setattr("medpatch.track.evidence.SAMPLE_SECONDS", 0.05)
+    client, deadline, wanted = run.tracking.client(), time.monotonic() + 30, "system/gpu_0_utilization_percentage"
+    with system_metrics(run):
+        while wanted not in client.get_run(run.run_id).data.metrics and time.monotonic() < deadline:
+            time.sleep(0.05)
+    metrics = client.get_run(run.run_id).data.metrics
+    assert (metrics[wanted], metrics["system/gpu_0_memory_usage_percentage"]) == (87, 75)
+
+
+def test_a_gpu_whose_library_is_absent_is_said_to_go_unrecorded(
+    run: TrackedRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with caplog.at_level("WARNING", logger="medpatch"), system_metrics(run):
+        pass
+    assert "pip install nvidia-ml-py" in caplog.text
 
 
 def test_run_names_leave_out_the_task_and_tell_sizes_and_seeds_apart() -> None:
