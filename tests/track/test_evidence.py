@@ -12,7 +12,7 @@ import pytest
 from medpatch.config.path import REPOSITORY_DIR
 from medpatch.config.preset import phenotyping, tiny_in_hospital_mortality
 from medpatch.track.evidence import log_accounting, log_environment, log_gates, system_metrics
-from medpatch.track.find import run_page
+from medpatch.track.find import run_page, table_page
 from medpatch.track.registry import CHAMPION, register_model
 from medpatch.track.run import TrackedRun, Tracking, parent_run, run_name
 
@@ -105,16 +105,24 @@ def test_a_gpu_whose_library_is_absent_is_said_to_go_unrecorded(
 
 def test_run_names_leave_out_the_task_and_tell_sizes_and_seeds_apart() -> None:
     config = phenotyping()
-    assert run_name("tiny_phenotyping", config) == f"tiny {config.digest()[:4]} seed {config.train.seed}"
-    assert run_name("phenotyping", config).startswith("full ")
+    ending = f"{config.digest()[:4]} seed {config.train.seed} on cbfe"
+    assert run_name("tiny_phenotyping", config, data_digest="cbfe9b66852b") == f"tiny {ending}"
+    assert run_name("phenotyping", config, data_digest="cbfe9b66852b") == f"full {ending}"
 
 
 def test_the_page_of_a_run_is_on_the_server_there_is() -> None:
     run = TrackedRun(Tracking("sqlite:///x.db", None), "r1", "7", {})
     assert run_page(run, server=None) is None
-    assert run_page(run, server="http://127.0.0.1:5000") == "http://127.0.0.1:5000/#/experiments/7/runs/r1"
+    assert run_page(run, server="http://127.0.0.1:5000") == (
+        "http://127.0.0.1:5000/#/experiments/7/runs/r1?workflowType=machine_learning"
+    )
+    assert table_page(run, server="http://127.0.0.1:5000/") == (
+        "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=medpatch"
+    )
     remote = TrackedRun(Tracking("https://tracking.example/", None), "r1", "7", {})
-    assert run_page(remote, server=None) == "https://tracking.example/#/experiments/7/runs/r1"
+    assert run_page(remote, server=None) == (
+        "https://tracking.example/#/experiments/7/runs/r1?workflowType=machine_learning"
+    )
 
 
 def _save(folder: Path, model_id: str) -> None:
