@@ -151,10 +151,15 @@ def train(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Set = None,
+    *,
     refresh: Refresh = None,
+    runner: RunnerName = Runner.LOCAL,
+    dask_address: DaskAddress = None,
 ) -> None:
     """Everything up to the checkpoints."""
-    _run_until("checkpoint_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
+    spread = named_runner(runner, dask_address)
+    ways = {"raw_dir": raw_dir, "work_dir": work_dir, "overrides": overrides, "refresh": refresh, "runner": spread}
+    _run_until("checkpoint_dir", preset, **ways)
 
 
 @app.command()

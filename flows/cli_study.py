@@ -4,9 +4,20 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_option import Preset, RawDir, Set, WorkDir, named_errors, paths_of
+from flows.cli_option import (
+    DaskAddress,
+    Preset,
+    RawDir,
+    RunnerName,
+    Set,
+    WorkDir,
+    named_errors,
+    named_runner,
+    paths_of,
+)
 from medpatch.config.override import parse_overrides
 from medpatch.config.preset import PresetName
+from medpatch.config.runner import Runner
 from medpatch.config.search import SearchPart
 
 
@@ -21,8 +32,11 @@ def leaderboard(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Set = None,
+    runner: RunnerName = Runner.LOCAL,
+    dask_address: DaskAddress = None,
 ) -> None:
     """Train or reuse every model on identical data, once per seed, and compare them in one report."""
+    spread = named_runner(runner, dask_address)
     with named_errors():
         paths = paths_of(raw_dir, work_dir)
         from flows.plan import plan
@@ -34,7 +48,7 @@ def leaderboard(
         with api_server(paths):
             from flows.leaderboard import lead_locally
 
-            lead_locally(board, preset, overrides=fields, chosen=chosen)
+            lead_locally(board, preset, overrides=fields, chosen=chosen, runner=spread)
 
 
 def search(

@@ -174,10 +174,14 @@ def evaluate_steps(run: RunContext, trained: Trained, *, parent: TrackedRun, pre
     return run.report_dir
 
 
+def evaluated_run(run: RunContext, tensors: str) -> TrackedRun | None:
+    """Its MLflow run, if training and evaluation finished and all of it is current; else None."""
+    return finished_run(run, _whole_inputs(run, tensors))
+
+
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    models = run_inputs(run, tensors)
-    inputs = digest_of(models, run.oracle_digest)
+    models, inputs = run_inputs(run, tensors), _whole_inputs(run, tensors)
     finished = finished_run(run, inputs)
     if finished is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
@@ -199,6 +203,11 @@ def model_steps(run: RunContext, tensors: str) -> Path:
 
     show_result(run, markdown=read_markdown(run.report_dir), metrics=read_metrics(run.report_dir))
     return run.report_dir
+
+
+def _whole_inputs(run: RunContext, tensors: str) -> str:
+    """Digest of what training and evaluation together are made from."""
+    return digest_of(run_inputs(run, tensors), run.oracle_digest)
 
 
 @flow(name="evaluate")

@@ -22,6 +22,11 @@ KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
         "the disk is full; free some (`medpatch gc` lists work folders that nothing needs) and run again",
     ),
     (
+        ("File too large",),
+        ResourceError,
+        "a file reached the largest size that this user or file system allows (`ulimit -f`); raise it and run again",
+    ),
+    (
         ("OutOfMemoryError", "CUDA out of memory", "MemoryError"),
         ResourceError,
         "out of memory; lower train.batch_size or modality.shard_stays, or use a larger machine",

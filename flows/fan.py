@@ -20,32 +20,37 @@ IN_FLIGHT_PER_WORKER = 2
 """Parts that are out at a time: enough to keep a worker busy, few enough to hold their results."""
 
 
-def spread_over(config: RunnerConfig, *, title: str) -> Spread:
+def spread_over(config: RunnerConfig, *, title: str, name_of: Callable[[Any], str] | None = None) -> Spread:
     """Something like `map` that uses this runner: results in the order of the jobs, whoever is done first.
 
-    On Dask the parts are tasks of a subflow called `title`. Function, jobs and results travel between
-    processes: they are module-level functions, frozen records and tables, and paths must mean the same everywhere.
+    On Dask the parts are tasks of a subflow called `title`, named by `name_of` their job, else numbered. Function,
+    jobs and results travel between processes: they are module-level functions, frozen records and tables, and
+    paths must mean the same everywhere.
 
     Raises:
         ServiceError: no Dask scheduler answers at the address.
     """
     if config.runner is Runner.LOCAL:
         return on_threads
-    return lambda function, jobs: _on_dask(config, function, jobs=jobs, title=title)
+    return lambda function, jobs: _on_dask(config, function, jobs=jobs, title=title, name_of=name_of)
 
 
 def _on_dask(
-    config: RunnerConfig, function: Callable[[Job], Part], *, jobs: Iterable[Job], title: str
+    config: RunnerConfig,
+    function: Callable[[Job], Part],
+    *,
+    jobs: Iterable[Job],
+    title: str,
+    name_of: Callable[[Any], str] | None,
 ) -> Iterator[Part]:
     limit = IN_FLIGHT_PER_WORKER * _worker_count(config)
-    kept = _KeptHere(jobs)
-    named = one_part.with_options(task_run_name=title + " {number}")
+    kept = _KeptHere((name_of(job) if name_of else f"{title} {number}", job) for number, job in enumerate(jobs))
 
     @flow(name=title, task_runner=dask_runner(config))
     def parts() -> Iterator[Part]:
         out: deque[Any] = deque()
-        for number, job in enumerate(kept.value):
-            out.append(named.submit(function, job, number=number))
+        for name, job in kept.value:
+            out.append(one_part.submit(function, job, name=name))
             if len(out) >= limit:
                 yield out.popleft().result()
         while out:
@@ -64,8 +69,8 @@ class _KeptHere:
         return (_KeptHere, ())
 
 
-@task(name="part", cache_policy=NO_CACHE)
-def one_part(function: Callable[[Job], Part], job: Job, *, number: int) -> Part:
+@task(name="part", task_run_name="{name}", cache_policy=NO_CACHE)
+def one_part(function: Callable[[Job], Part], job: Job, *, name: str) -> Part:
     """One job, on whichever worker takes it."""
     return function(job)
 

@@ -9,11 +9,14 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from rich.console import Console
 
+from flows.ahead import may_spread, train_ahead
+from flows.align import align_steps
 from flows.context import RunContext
 from flows.ensure import ensure
-from flows.evaluate import look_at_test, run_facts
+from flows.evaluate import evaluated_run, look_at_test, run_facts
+from flows.extract import extract_steps
 from flows.local import hide_tracebacks
-from flows.parameter import Overrides, Preset, RawDir, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan
 from flows.progress import progress_bar
@@ -22,6 +25,7 @@ from flows.step import step
 from medpatch.config.base import digest_of
 from medpatch.config.code import REPORT_CODE
 from medpatch.config.preset import PresetName
+from medpatch.config.runner import RunnerConfig
 from medpatch.contract.artifact import fingerprint, replace_text
 from medpatch.track.find import has_run
 from medpatch.track.log import describe, log_metrics, log_report
@@ -135,6 +139,7 @@ def leaderboard(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Overrides = None,
+    runner: RunnerSettings = None,
 ) -> Path:
     """Train or reuse every model on identical data, once per seed, and compare them in one report.
 
@@ -146,12 +151,15 @@ def leaderboard(
         raw_dir: folder with the MIMIC data sets; default MEDPATCH_RAW_DIR, else work/raw.
         work_dir: folder for everything that is written; default MEDPATCH_WORK_DIR, else work.
         overrides: single fields by dotted name, for example {"train.seed": 3}.
+        runner: where models and seeds are trained.
 
     Returns:
         The folder of the report.
     """
-    start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
-    board = plan(preset, models=models, seeds=seeds, arms=arms, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides)
+    places = {"raw_dir": raw_dir, "work_dir": work_dir, "overrides": overrides}
+    start(preset, **places)
+    board = plan(preset, models=models, seeds=seeds, arms=arms, **places).on(runner)
+    train_board(board)
     for number, run in enumerate(board.every_run, start=1):
         get_run_logger().info("run %s of %s: %s", number, len(board.every_run), run.run_dir.name)
         pipeline_steps(run)
@@ -159,7 +167,24 @@ def leaderboard(
     return board.report_dir
 
 
-def lead_locally(board: Board, preset: str, *, overrides: Mapping[str, Any], chosen: Mapping[str, Any]) -> Path:
+def train_board(board: Board) -> None:
+    """All seeds and models of the board that are not there, on the workers of its runner; nothing without one."""
+    if not may_spread(board.first):
+        return
+    aligned = [(run, align_steps(run, extract_steps(run))) for run in board.every_run]
+    left = [(run, tensors) for run, tensors in aligned if evaluated_run(run, tensors) is None]
+    if left:
+        train_ahead([run for run, _ in left], [tensors for _, tensors in left])
+
+
+def lead_locally(
+    board: Board,
+    preset: str,
+    *,
+    overrides: Mapping[str, Any],
+    chosen: Mapping[str, Any],
+    runner: RunnerConfig | None = None,
+) -> Path:
     """The leaderboard, called from the command line; prints its table and where the report is.
 
     Args:
@@ -167,6 +192,7 @@ def lead_locally(board: Board, preset: str, *, overrides: Mapping[str, Any], cho
         preset: named configuration.
         overrides: single fields by dotted name.
         chosen: models, seeds and arms.
+        runner: where models and seeds are trained; None means here.
 
     Raises:
         MedPatchError: whatever a step raised on purpose.
@@ -175,9 +201,8 @@ def lead_locally(board: Board, preset: str, *, overrides: Mapping[str, Any], cho
 
     hide_tracebacks()
     paths = board.first.paths
-    folder = leaderboard(
-        preset=preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides), **chosen
-    )
+    ways = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "overrides": dict(overrides), "runner": runner}
+    folder = leaderboard(preset=preset, **ways, **chosen)
     console = Console()
     console.print(read_table(folder))
     console.print(f"report: {folder}", soft_wrap=True)

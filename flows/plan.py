@@ -1,7 +1,7 @@
 """Which runs a leaderboard consists of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from medpatch.config.arm import Arm, arm_overrides
 from medpatch.config.base import digest_of
 from medpatch.config.error import ConfigError, ContractError
 from medpatch.config.name import Rival
+from medpatch.config.runner import RunnerConfig
 
 ALL, NONE = "all", "none"
 ALWAYS = ("medpatch", "late", "unimodal")
@@ -51,6 +52,13 @@ class Board:
     def report_dir(self) -> Path:
         """Its report."""
         return self.directory / "report"
+
+    def on(self, runner: RunnerConfig | None) -> "Board":
+        """The same runs, their parts spread by that runner; None leaves them in this process."""
+        if runner is None:
+            return self
+        arms = {arm: tuple(replace(run, runner=runner) for run in runs) for arm, runs in self.arms.items()}
+        return replace(self, runs=tuple(replace(run, runner=runner) for run in self.runs), arms=arms)
 
 
 def parse_models(text: str) -> tuple[Rival, ...]:

@@ -13,8 +13,9 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.extract import extract_steps
 from flows.feature import drop_caches
+from flows.job import earlier_dirs
 from flows.start import start
-from flows.train import earlier_dirs, train_fusion, train_modality, train_rival, train_unimodal
+from flows.train import train_fusion, train_modality, train_rival, train_unimodal
 from medpatch.config.base import digest_of
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Rival

@@ -1,7 +1,7 @@
 """Tensors to checkpoints: unimodal, confidence, fusion, rivals; one MLflow child run per model."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from flows.ahead import may_spread, train_ahead
 from flows.align import align_steps
 from flows.collect import note_use
 from flows.context import RunContext
@@ -16,6 +17,7 @@ from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.feature import encode_modality, pool_modality
 from flows.gpu import gpu_slot
+from flows.job import UNTRAINED, confidence_job, earlier_dirs, fusion_job, rival_job, unimodal_job
 from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
@@ -23,7 +25,7 @@ from flows.step import step
 from flows.tracking import TRAIN_RECORD, finished_run, remember, run_inputs, tracked
 from medpatch.config.base import digest_of
 from medpatch.config.code import STAGE_CODE
-from medpatch.config.name import Modality, Rival, Stage
+from medpatch.config.name import Modality, Rival
 from medpatch.config.part import is_frozen
 from medpatch.contract.artifact import fingerprint, is_current, writing
 from medpatch.track.log import live_metrics, log_history
@@ -34,8 +36,6 @@ if TYPE_CHECKING:  # these import torch
     from medpatch.train.job import Job
 
 MODELS = "models.json"
-UNTRAINED = (Rival.ENSEMBLE,)
-"""Made of other models' predictions."""
 
 
 @dataclass(frozen=True)
@@ -69,52 +69,34 @@ class Trained:
 @step("train-unimodal", run_name="train-unimodal-{modality}")
 def train_unimodal(run: RunContext, modality: Modality, *, tensors: str, parent: TrackedRun) -> TrackedRun:
     """Stage 1: one encoder and its head."""
-    from medpatch.train.job import Job
-
-    target = run.unimodal_dir(modality)
-    feature_dir = run.feature_dir(modality) if is_frozen(run.config, modality) else None
-    inputs = digest_of(target.name, run.encoder_dir.name, tensors)
-    job = Job(Stage.UNIMODAL, run.config, run.tensor_dir, target, inputs, modality=modality, feature_dir=feature_dir)
+    job = unimodal_job(run, modality, tensors=tensors)
     return _train(job, parent, name=f"unimodal-{modality}", model=f"unimodal_{modality}")
 
 
 @step("train-confidence", run_name="train-confidence-{modality}")
 def train_confidence(run: RunContext, modality: Modality, *, parent: TrackedRun) -> TrackedRun:
     """Stage 2 and its calibration: how sure one token makes the model."""
-    from medpatch.train.job import Job
-
-    target, feature_dir = run.confidence_dir(modality), run.feature_dir(modality)
-    inputs = digest_of(target.name, fingerprint(run.unimodal_dir(modality)))
-    job = Job(Stage.CONFIDENCE, run.config, run.tensor_dir, target, inputs, modality=modality, feature_dir=feature_dir)
-    return _train(job, parent, name=f"confidence-{modality}", model=f"confidence_{modality}")
+    return _train(confidence_job(run, modality), parent, name=f"confidence-{modality}", model=f"confidence_{modality}")
 
 
 @step("train-fusion")
 def train_fusion(run: RunContext, earlier: "StageDirs", *, parent: TrackedRun) -> TrackedRun:
     """Stage 3: fusion on frozen encoders, or on encoders that move along."""
-    from medpatch.train.job import Job
-
-    target, before = run.fusion_dir(), (*earlier.unimodal.values(), *earlier.confidence.values())
-    inputs = digest_of(target.name, _prints(before))
-    job = Job(Stage.FUSION, run.config, run.tensor_dir, target, inputs, earlier=earlier)
-    return _train(job, parent, name="fusion", model="medpatch")
+    return _train(fusion_job(run, earlier), parent, name="fusion", model="medpatch")
 
 
 @step("train-rival", run_name="train-{rival}")
 def train_rival(run: RunContext, rival: Rival, *, earlier: "StageDirs", parent: TrackedRun) -> TrackedRun:
     """A rival, on the same stage-1 models."""
-    from medpatch.train.job import Job
-
-    target = run.rival_dir(rival)
-    inputs = digest_of(target.name, _prints(earlier.unimodal.values()))
-    job = Job(Stage.FUSION, run.config, run.tensor_dir, target, inputs, rival=rival, earlier=earlier)
-    return _train(job, parent, name=str(rival), model=str(rival))
+    return _train(rival_job(run, rival, earlier=earlier), parent, name=str(rival), model=str(rival))
 
 
 def train_steps(run: RunContext, tensors: str, *, parent: TrackedRun) -> Trained:
     """All of training; a modality with too little to train on is left out and named."""
     children: dict[str, TrackedRun] = {}
     kept, dropped = [], []
+    if may_spread(run):
+        train_ahead([run], [tensors])
     for modality in run.config.modality.modalities:
         if train_modality(run, modality, tensors=tensors, parent=parent, children=children):
             kept.append(modality)
@@ -176,23 +158,6 @@ def train(
         trained = train_steps(run, tensors, parent=parent)
     weights = (run.checkpoint_dir, *trained.folders)
     remember(run, parent, inputs=inputs, folders=weights, record_name=TRAIN_RECORD)
-
-
-def earlier_dirs(run: RunContext, kept: Iterable[Modality]) -> "StageDirs":
-    """Where the stages before fusion left what these modalities have."""
-    from medpatch.feature.dirs import StageDirs
-
-    kept = tuple(kept)
-    return StageDirs(
-        unimodal={m: run.unimodal_dir(m) for m in kept},
-        feature={m: run.feature_dir(m) for m in kept},
-        confidence={m: run.confidence_dir(m) for m in kept},
-        pool={m: run.pool_dir(m) for m in kept},
-    )
-
-
-def _prints(folders: Iterable[Path]) -> list[str]:
-    return [fingerprint(folder) for folder in folders]
 
 
 def _list_models(run: RunContext, trained: Trained) -> None:

@@ -53,6 +53,17 @@ def is_refreshing() -> bool:
     return bool(_stale.get())
 
 
+def stale_code() -> frozenset[tuple[str, ...]]:
+    """What `refresh_from` asked for here, for a process that works for this one: see `refresh_code`."""
+    return _stale.get()
+
+
+def refresh_code(code: frozenset[tuple[str, ...]]) -> None:
+    """`refresh_from` in a process that works for another one."""
+    _stale.set(code)
+    _renewed.set(set())
+
+
 def must_be_redone(target: Path, packages: tuple[str, ...]) -> bool:
     """True if this folder belongs to a step that is to be done again and has not been written since."""
     return packages in _stale.get() and target not in (_renewed.get() or ())

@@ -39,7 +39,8 @@ def export_tables(connection: duckdb.DuckDBPyConnection, folder: Path, *, task: 
         of_sample = " SEMI JOIN stay_index USING (stay_id) ORDER BY ALL" if name == LABEL_TABLE[task] else ""
         group = _TEXT_ROW_GROUP if "text" in schema.names else _ROW_GROUP
         rows[name] = _copy(connection, f"SELECT {columns} FROM {name}{of_sample}", stem=folder / name, row_group=group)
-    rows[CRITERION] = _copy(connection, f"FROM {CRITERION}", stem=folder / CRITERION, row_group=_ROW_GROUP)
+    criterion = f"FROM {CRITERION} ORDER BY stay_id"  # its query has no order, and two runs must not differ
+    rows[CRITERION] = _copy(connection, criterion, stem=folder / CRITERION, row_group=_ROW_GROUP)
     return rows
 
 

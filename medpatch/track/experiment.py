@@ -20,8 +20,8 @@ COLUMNS = (
     "metrics.`test/auprc`",
     "metrics.`test/brier`",
     "attributes.`Duration`",
-    "attributes.`Dataset`",
     "tags.`modalities`",
+    "tags.`made_up`",
     "tags.`git_dirty`",
 )
 NOTE = (

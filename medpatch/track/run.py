@@ -140,12 +140,12 @@ def child_run(
 
 
 def run_name(preset: str, config: PipelineConfig, *, data_digest: str) -> str:
-    """A name that one can read and tell apart in a narrow column: size, first digits of the configuration, seed, data.
+    """A name that fits a narrow column and tells runs apart: size, first digits of configuration and data, seed.
 
     The task is left out: it is the experiment's.
     """
     size = preset.replace(str(config.cohort.task), "").strip("_") or "full"
-    return f"{size} {config.digest()[:4]} seed {config.train.seed} on {data_digest[:4]}"
+    return f"{size} {config.digest()[:4]}/{data_digest[:4]} s{config.train.seed}"
 
 
 def log_params(run: TrackedRun, params: Mapping[str, object]) -> None:

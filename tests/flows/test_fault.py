@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import threading
@@ -127,6 +128,21 @@ def aligned(tree: Path, prefect_server: None, tmp_path_factory: pytest.TempPathF
         assert [p.name for p in tensors.parent.iterdir() if p.name.endswith((".tmp", ".old"))] == []
     _align(tree, work_dir)
     return work_dir
+
+
+def test_a_file_beyond_the_limit_of_the_user_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with (
+            pytest.raises(ResourceError, match=r"write-shards: a file reached the largest size.*ulimit -f"),
+            explained("write-shards"),
+            writing(tmp_path / "it", inputs="a") as aside,
+        ):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+            (aside / "x").write_bytes(bytes(8192))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def _times(folder: Path) -> dict[str, int]:

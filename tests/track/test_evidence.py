@@ -105,7 +105,7 @@ def test_a_gpu_whose_library_is_absent_is_said_to_go_unrecorded(
 
 def test_run_names_leave_out_the_task_and_tell_sizes_and_seeds_apart() -> None:
     config = phenotyping()
-    ending = f"{config.digest()[:4]} seed {config.train.seed} on cbfe"
+    ending = f"{config.digest()[:4]}/cbfe s{config.train.seed}"
     assert run_name("tiny_phenotyping", config, data_digest="cbfe9b66852b") == f"tiny {ending}"
     assert run_name("phenotyping", config, data_digest="cbfe9b66852b") == f"full {ending}"
 
