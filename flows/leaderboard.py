@@ -12,7 +12,7 @@ from rich.console import Console
 from flows.context import RunContext
 from flows.ensure import ensure
 from flows.evaluate import look_at_test, run_facts
-from flows.local import hide_tracebacks
+from flows.failure import hide_tracebacks
 from flows.parameter import Overrides, Preset, RawDir, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan

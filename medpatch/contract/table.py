@@ -3,6 +3,8 @@
 import pyarrow as pa
 
 TIME = pa.timestamp("us")
+MADE_UP = "MADE_UP.json"
+"""File at the root of a made-up tree, or of made-up parts of one, that says so."""
 
 TABLES: dict[str, pa.Schema] = {
     "stay": pa.schema(
