@@ -71,17 +71,6 @@ def empty_query(table: RawTable) -> str:
     return f"SELECT {columns} WHERE FALSE"
 
 
-def regular_query(table: RawTable, relation: str) -> str:
-    """What the quick reader gave, with the texts that mean "no value" as null."""
-    columns = ", ".join(
-        f'CASE WHEN "{name}" NOT IN ({_MISSING}) THEN "{name}" END AS "{name}"'
-        if kind == "VARCHAR"
-        else f'CAST("{name}" AS {kind}) AS "{name}"'
-        for name, kind in table.columns.items()
-    )
-    return f"SELECT {columns} FROM {relation}"
-
-
 def strict_query(file: Path, table: RawTable, *, header: list[str], has_header: bool = True) -> str:
     """The rows of a CSV file, every field of every row checked; nothing is skipped and nothing guessed.
 

@@ -23,9 +23,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = staging._stage
 
-    def noted(connection, file, folder, **more):
+    def noted(connection, file, **more):
         names.append(file.name)
-        return original(connection, file, folder, **more)
+        return original(connection, file, **more)
 
     monkeypatch.setattr(MADE, noted)
     return names
