@@ -32,14 +32,14 @@ class ShardWriter:
     def add(self, table: pa.Table, manifest: pl.DataFrame) -> None:
         """Take in rows of any splits; `manifest` has one row per row of `table`, in the same order."""
         for split in manifest["split"].unique().sort():
-            is_split = (manifest["split"] == split).to_numpy()
+            is_split = manifest["split"] == split
             rows = manifest.filter(is_split)
             first = self.row_count.get(split, 0)
             number = pl.int_range(first, first + rows.height, eager=True)
             shard = [shard_name(split, int(n)) for n in number // self.shard_stays]
             self.manifest.append(rows.with_columns(pl.Series("shard", shard), (number % self.shard_stays).alias("row")))
             self.row_count[split] = first + rows.height
-            self.waiting.setdefault(split, []).append(table.filter(pa.array(is_split)))
+            self.waiting.setdefault(split, []).append(table.filter(is_split.to_arrow()))
             while sum(part.num_rows for part in self.waiting[split]) >= self.shard_stays:
                 self._write(split)
 

@@ -36,7 +36,8 @@ def register_seeds(connection: duckdb.DuckDBPyConnection, seed_dir: Path = SEED_
     for file in sorted(seed_dir.glob("*.csv")):
         connection.execute(
             f"CREATE OR REPLACE TABLE seed_{file.stem} AS "
-            f"FROM read_csv({literal(file)}, header = true, sample_size = -1, nullstr = '')"
+            f"FROM read_csv({literal(file)}, header = true, sample_size = -1, nullstr = '', "
+            "delim = ',', quote = '\"', escape = '\"')"
         )
         connection.execute(f"CREATE OR REPLACE VIEW {file.stem} AS FROM seed_{file.stem}")
 
