@@ -10,6 +10,7 @@ import pyarrow as pa
 from medpatch.align.channel import ChannelLayout
 from medpatch.align.ehr import EhrGrid
 from medpatch.align.note import NoteChunks
+from medpatch.align.reuse import key_column
 from medpatch.config.error import ContractError
 from medpatch.config.name import Modality
 from medpatch.contract.tensor import EHR_CHANNELS, EHR_TYPE, EHR_VALUE_COLUMNS, STAY_SCHEMA
@@ -26,6 +27,7 @@ class StayColumns:
         ehr: (R, 59) float32, scaled, rows as in `grid`; None without EHR.
         cxr: per stay (H, H) uint8 or None.
         notes: chunks of rr and dn, None where the run has none.
+        key: per modality and stay, what its image or notes were made from, or None.
     """
 
     index: pl.DataFrame
@@ -34,6 +36,7 @@ class StayColumns:
     ehr: np.ndarray | None
     cxr: Sequence[np.ndarray | None]
     notes: Mapping[Modality, NoteChunks | None]
+    key: Mapping[Modality, Sequence[bytes | None]]
 
 
 def stay_table(stays: StayColumns) -> pa.Table:
@@ -54,7 +57,7 @@ def stay_table(stays: StayColumns) -> pa.Table:
 
 
 def manifest_rows(stays: StayColumns, layout: ChannelLayout) -> pl.DataFrame:
-    """MANIFEST_SCHEMA without `shard` and `row`, which the writer of the shards knows."""
+    """MANIFEST_SCHEMA and the keys, without `shard` and `row`, which the writer of the shards knows."""
     images = stays.cxr
     return stays.index.select("stay_id", "subject_id", "split", "window_hours").with_columns(
         *_ehr_statistics(stays, layout),
@@ -68,6 +71,7 @@ def manifest_rows(stays: StayColumns, layout: ChannelLayout) -> pl.DataFrame:
         ),
         pl.Series("label_count", np.full(len(stays.label), stays.label.shape[1], dtype=np.int64)),
         pl.Series("label_sum", stays.label.sum(axis=1, dtype=np.int64)),
+        *(pl.Series(key_column(m), keys, pl.Binary) for m, keys in stays.key.items()),
     )
 
 
@@ -96,16 +100,7 @@ def _bytes_column(offset: np.ndarray, value: np.ndarray) -> pa.BinaryArray:
 
 
 def _note_column(notes: NoteChunks | None, count: int) -> pa.Array:
-    if notes is None:
-        return pa.nulls(count, STAY_SCHEMA.field("rr").type)
-    chunks = pa.ListArray.from_arrays(_arrow(notes.chunk_offset), _arrow(notes.input_ids))
-    return pa.ListArray.from_arrays(_null_where_empty(notes.stay_offset), chunks)
-
-
-def _null_where_empty(offset: np.ndarray) -> pa.Array:
-    """Arrow list offsets; a null offset makes its row null."""
-    is_full = pl.Series(np.append(np.diff(offset) > 0, True))
-    return pl.Series(offset.astype(np.int32)).zip_with(is_full, pl.Series([None], dtype=pl.Int32)).to_arrow()
+    return pa.nulls(count, STAY_SCHEMA.field("rr").type) if notes is None else notes.column
 
 
 def _arrow(values: np.ndarray) -> pa.Array:

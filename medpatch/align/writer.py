@@ -6,7 +6,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medpatch.contract.tensor import MANIFEST, MANIFEST_SCHEMA, shard_name
+from medpatch.align.reuse import COPIED, key_column
+from medpatch.contract.tensor import MADE_FROM, MANIFEST, MANIFEST_SCHEMA, shard_name
 
 
 class ShardWriter:
@@ -48,7 +49,10 @@ class ShardWriter:
         for split, parts in self.waiting.items():
             if any(part.num_rows for part in parts):
                 self._write(split)
-        manifest = pl.concat(self.manifest).sort("shard", "row").select(MANIFEST_SCHEMA.names)
+        rows = pl.concat(self.manifest).sort("shard", "row")
+        keys = [name for name in map(key_column, COPIED) if name in rows.columns]
+        rows.select("shard", "row", *keys).write_parquet(self.folder / MADE_FROM)
+        manifest = rows.select(MANIFEST_SCHEMA.names)
         pq.write_table(manifest.to_arrow().cast(MANIFEST_SCHEMA), self.folder / MANIFEST, compression="zstd")
         return manifest
 
