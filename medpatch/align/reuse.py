@@ -31,7 +31,7 @@ MAKING_CODE = ("align",)
 
 
 def key_column(modality: Modality) -> str:
-    """Column of `made_from.parquet`."""
+    """Column of `made_from.arrow`."""
     return f"{modality}_key"
 
 
@@ -122,4 +122,4 @@ def _places(folder: Path, modality: Modality, *, wanted: set[bytes]) -> dict[str
 @lru_cache(maxsize=8)
 def _read_keys(folder: Path, changed: int) -> pl.DataFrame:
     """Read once per process and state of the file."""
-    return pl.read_parquet(folder / MADE_FROM)
+    return pl.read_ipc(folder / MADE_FROM)

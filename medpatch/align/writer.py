@@ -51,7 +51,7 @@ class ShardWriter:
                 self._write(split)
         rows = pl.concat(self.manifest).sort("shard", "row")
         keys = [name for name in map(key_column, COPIED) if name in rows.columns]
-        rows.select("shard", "row", *keys).write_parquet(self.folder / MADE_FROM)
+        rows.select("shard", "row", *keys).write_ipc(self.folder / MADE_FROM)
         manifest = rows.select(MANIFEST_SCHEMA.names)
         pq.write_table(manifest.to_arrow().cast(MANIFEST_SCHEMA), self.folder / MANIFEST, compression="zstd")
         return manifest

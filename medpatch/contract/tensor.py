@@ -64,7 +64,7 @@ largest, over time steps, of the number of lit one-hot columns (5 when every cat
 """
 
 MANIFEST = "manifest.parquet"
-MADE_FROM = "made_from.parquet"
+MADE_FROM = "made_from.arrow"
 """Per stay, its shard and row, and a key of what its image and notes were made from; null where absent."""
 SCALER = "scaler.json"
 SPEC = "spec.json"
