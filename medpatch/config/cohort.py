@@ -28,6 +28,8 @@ class Correction(StrEnum):
     """Deviates: of several rates or mean pressures at one time the largest number counts, not the largest text."""
     PLAUSIBLE_LIMITS = "plausible_limits"
     """Deviates: outliers are dropped, other values brought into the valid range of their channel."""
+    VALUE_KNOWN = "value_known"
+    """Deviates: a measurement of the window counts only if it is stored before the window ends."""
     RACE_GROUP = "race_group"
     """Deviates: race is one of the eight groups of release 1.0."""
     REPORT_WINDOW = "report_window"

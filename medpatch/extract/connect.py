@@ -63,6 +63,7 @@ def scratch_database(near: Path, *, memory_limit: str = DEFAULT_MEMORY) -> Itera
                     "autoload_known_extensions": "false",
                 },
             )
+            connection.execute("PRAGMA disable_checkpoint_on_shutdown")  # nobody opens this database again
             try:
                 yield connection
             finally:

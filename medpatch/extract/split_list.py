@@ -10,6 +10,7 @@ import pyarrow as pa
 from medpatch.config.cohort import SplitConfig
 from medpatch.config.error import ConfigError, RawDataError
 from medpatch.config.name import Split
+from medpatch.contract.table import small_table
 from medpatch.extract.source import RawSource
 
 LIST_FILES = {Split.TEST: "testset_iv.csv", Split.VAL: "valset_iv.csv"}
@@ -43,7 +44,7 @@ def read_split_list(config: SplitConfig, source: RawSource | None) -> pa.Table:
             for subject_id in _flagged(config.list_dir / name):
                 split_of.setdefault(subject_id, split)
     rows = [{"subject_id": s, "split": str(split)} for s, split in sorted(split_of.items())]
-    return pa.Table.from_pylist(rows, schema=SPLIT_LIST_SCHEMA)
+    return small_table(rows, SPLIT_LIST_SCHEMA)
 
 
 def _flagged(file: Path) -> list[int]:
