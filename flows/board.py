@@ -9,6 +9,7 @@ from flows.collect import Candidate
 from flows.record import MLFLOW, PREFECT, Record, record_file
 from flows.service import status
 from medpatch.config.path import PathConfig
+from medpatch.track.experiment import WORKFLOW
 
 
 def print_up(record: Record) -> None:
@@ -18,7 +19,7 @@ def print_up(record: Record) -> None:
     prefect, mlflow = record.services[PREFECT].address, record.services[MLFLOW].address
     console = Console()
     console.print(f"Prefect      {prefect}")
-    console.print(f"MLflow       {mlflow}   (experiments medpatch/…)")
+    console.print(f"MLflow       {mlflow}/#/experiments?{WORKFLOW}")
     console.print(f"deployments  {', '.join(deployments(f'{prefect}/api'))}", soft_wrap=True)
     console.print(
         f"run one      PREFECT_API_URL={prefect}/api .venv/bin/prefect deployment run medpatch/full-pipeline --watch",

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
 from medpatch.config.error import MedPatchError, ResourceError, ServiceError
+from medpatch.track.find import is_of_newer_mlflow
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,11 @@ KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
         "out of memory; lower train.batch_size or modality.shard_stays, or use a larger machine",
     ),
     (
+        ("of a newer MLflow",),
+        ServiceError,
+        "the MLflow store was made by a newer version of MLflow; install that version, or use another store",
+    ),
+    (
         ("out-of-date database schema",),
         ServiceError,
         "the MLflow store was made by an older version; back it up, then `mlflow db upgrade URI` (docs/operations.md)",
@@ -33,7 +39,7 @@ KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
     (
         ("Can't locate revision identified by",),
         ServiceError,
-        "the store was made by a newer version of MLflow or Prefect; install that version, or use another work folder",
+        "the store was made by a newer version of Prefect or MLflow; install that version, or use another work folder",
     ),
     (
         ("database is locked",),
@@ -73,6 +79,8 @@ def meaning(error: BaseException, step: str) -> MedPatchError | None:
     chain: BaseException | None = error
     while chain is not None:
         text = f"{type(chain).__name__}: {chain}"
+        if is_of_newer_mlflow(text):
+            text += " of a newer MLflow"
         for words, kind, remedy in KNOWN:
             is_full = kind is ResourceError and words == KNOWN[0][0] and getattr(chain, "errno", None) in FULL
             if is_full or any(word in text for word in words):

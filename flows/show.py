@@ -10,7 +10,7 @@ from prefect.context import FlowRunContext
 from flows.context import RunContext
 from flows.record import MLFLOW, running_address
 from medpatch.contract.table import warehouse_file
-from medpatch.track.find import run_page
+from medpatch.track.find import run_page, table_page
 from medpatch.track.run import TrackedRun
 
 CRITERION = "stays that meet each criterion, one after the other"
@@ -51,10 +51,15 @@ def show_links(run: RunContext, parent: TrackedRun) -> None:
     """Where the MLflow run, the report and the gates are."""
     if FlowRunContext.get() is None:
         return
-    page = run_page(parent, server=running_address(run.paths, MLFLOW))
-    if page is not None:
-        create_link_artifact(page, link_text="MLflow run", key="mlflow-run")
-        create_link_artifact(f"{page}/artifacts/report/index.html", link_text="report", key="report")
+    server = running_address(run.paths, MLFLOW)
+    links = {
+        "mlflow-run": ("this run in MLflow", run_page(parent, server=server)),
+        "mlflow-table": ("all runs of this task in MLflow, with their results", table_page(parent, server=server)),
+        "report": ("report", run_page(parent, server=server, below="/artifacts/report/index.html")),
+    }
+    for key, (text, page) in links.items():
+        if page is not None:
+            create_link_artifact(page, link_text=text, key=key)
     create_markdown_artifact(
         f"| what | where |\n|---|---|\n"
         f"| MLflow run | `{parent.run_id}` in `{run.paths.shown_tracking_uri}` |\n"

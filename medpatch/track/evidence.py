@@ -1,10 +1,12 @@
 """What a run rests on: the environment, the machine's load, the rows that were kept, the gates."""
 
 import csv
+import importlib.util
 import io
 import json
 import logging
 import platform
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +74,9 @@ def log_gates(run: TrackedRun, gate_dirs: Sequence[Path]) -> None:
 
 @contextmanager
 def system_metrics(run: TrackedRun) -> Iterator[None]:
-    """CPU, memory, disk, network and, where there is one, GPU, every few seconds while the block lasts."""
+    """CPU, memory, disk, network and, where there is one and nvidia-ml-py, GPU, every few seconds of the block."""
+    if shutil.which("nvidia-smi") and importlib.util.find_spec("pynvml") is None:
+        logger.warning("the load of this machine's GPU is not logged: `pip install nvidia-ml-py` makes MLflow do it")
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)

@@ -1,12 +1,16 @@
 """Runs that are there already: whether a store still holds one, and where its page is."""
 
+import importlib.util
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from medpatch.track.experiment import WORKFLOW, runs_page
 from medpatch.track.run import TrackedRun, Tracking
 
 SQLITE = "sqlite:///"
+SCHEMA = re.compile(r"out-of-date database schema \(found version (?P<revision>\w+),")
 
 
 def has_run(tracking: Tracking, run_id: str) -> bool:
@@ -31,12 +35,36 @@ def has_run(tracking: Tracking, run_id: str) -> bool:
         return False
 
 
-def run_page(run: TrackedRun, *, server: str | None) -> str | None:
+def is_of_newer_mlflow(message: str) -> bool:
+    """True if that is MLflow's message about a schema, and the schema is none that the installed version knows.
+
+    MLflow calls every schema but its own out of date, and an upgrade of a newer one fails.
+    """
+    found = SCHEMA.search(message)
+    if found is None:
+        return False
+    home = Path(importlib.util.find_spec("mlflow").submodule_search_locations[0])
+    return not any((home / "store" / "db_migrations" / "versions").glob(f"{found['revision']}_*.py"))
+
+
+def run_page(run: TrackedRun, *, server: str | None, below: str = "") -> str | None:
     """Address of the run's page: on the tracking server, else on a local one, else None.
 
     Args:
         run: any run.
         server: address of a server of the same store, if one runs.
+        below: place within the page, for example "/artifacts/report/index.html".
     """
+    base = _server(run, server)
+    return None if base is None else f"{base}#/experiments/{run.experiment_id}/runs/{run.run_id}{below}?{WORKFLOW}"
+
+
+def table_page(run: TrackedRun, *, server: str | None) -> str | None:
+    """Address of the table of all runs of the same task, chosen as `run_page` chooses."""
+    base = _server(run, server)
+    return None if base is None else runs_page(base, run.experiment_id)
+
+
+def _server(run: TrackedRun, server: str | None) -> str | None:
     base = run.tracking.uri if run.tracking.uri.startswith(("http://", "https://")) else server
-    return None if base is None else f"{base.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    return None if base is None else f"{base.rstrip('/')}/"

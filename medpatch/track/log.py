@@ -82,7 +82,7 @@ def log_counts(run: TrackedRun, counts: Mapping[str, int], *, digest: str, conte
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     dataset = Dataset(
-        name=f"medpatch-{run.tags.get('task', 'data')}"[:500],
+        name="made up" if run.tags.get("made_up") == "true" else "MIMIC-IV",
         digest=digest[:36],
         source_type="medpatch",
         source=json.dumps({"data_digest": digest}),

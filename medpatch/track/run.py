@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING
 
 from medpatch.config.path import REPOSITORY_DIR, PathConfig, switch_off_telemetry
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.track.experiment import PREFIX, ensure_experiment
 
 if TYPE_CHECKING:  # importing mlflow takes two seconds, so it waits until a run is opened
     from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
 
-EXPERIMENT_PREFIX = "medpatch/"
-EXPERIMENT_TAGS = {
-    # opens the page of runs and metrics instead of the one for language models
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "One run per pipeline run; below it one per step and model. Compare `test/auroc` of the "
-    "parents; `gate.*` says how the data were judged; the report is among the artifacts.",
-}
 LOCAL_SCHEMES = ("sqlite:", "file:", "/")
 PARAMS_PER_BATCH = 100
 UNKNOWN = "unknown"
@@ -125,8 +119,11 @@ def parent_run(
         "git_dirty": str(commit.is_dirty).lower(),
     }
     client = tracking.client()
-    experiment_id = _experiment(client, tracking, name=f"{EXPERIMENT_PREFIX}{config.cohort.task}")
-    with _open(client, tracking, experiment_id=experiment_id, name=run_name(preset, config), tags=tags) as run:
+    task = str(config.cohort.task)
+    place = None if tracking.artifact_dir is None else (tracking.artifact_dir / f"{PREFIX}{task}").as_uri()
+    experiment_id = ensure_experiment(client, task, artifact_uri=place)
+    name = run_name(preset, config, data_digest=data_digest)
+    with _open(client, tracking, experiment_id=experiment_id, name=name, tags=tags) as run:
         log_params(run, config.flatten())
         yield run
 
@@ -142,13 +139,13 @@ def child_run(
         yield run
 
 
-def run_name(preset: str, config: PipelineConfig) -> str:
-    """A name that one can read and tell apart in a narrow column: size, seed, first digits of the configuration.
+def run_name(preset: str, config: PipelineConfig, *, data_digest: str) -> str:
+    """A name that one can read and tell apart in a narrow column: size, first digits of the configuration, seed, data.
 
     The task is left out: it is the experiment's.
     """
     size = preset.replace(str(config.cohort.task), "").strip("_") or "full"
-    return f"{size} {config.digest()[:4]} seed {config.train.seed}"
+    return f"{size} {config.digest()[:4]} seed {config.train.seed} on {data_digest[:4]}"
 
 
 def log_params(run: TrackedRun, params: Mapping[str, object]) -> None:
@@ -177,23 +174,6 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _experiment(client: "MlflowClient", tracking: Tracking, *, name: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        place = None if tracking.artifact_dir is None else (tracking.artifact_dir / name).as_uri()
-        try:
-            return client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
-        except MlflowException:  # another process made it in between
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return found.experiment_id
 
 
 @contextmanager

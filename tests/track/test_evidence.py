@@ -1,16 +1,18 @@
 """Environment, row accounts, gates and the machine's load reach the run; models reach the registry."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from medpatch.config.path import REPOSITORY_DIR
 from medpatch.config.preset import phenotyping, tiny_in_hospital_mortality
 from medpatch.track.evidence import log_accounting, log_environment, log_gates, system_metrics
-from medpatch.track.find import run_page
+from medpatch.track.find import run_page, table_page
 from medpatch.track.registry import CHAMPION, register_model
 from medpatch.track.run import TrackedRun, Tracking, parent_run, run_name
 
@@ -65,18 +67,62 @@ def test_the_load_of_the_machine_is_recorded(run: TrackedRun, monkeypatch: pytes
     assert "system/cpu_utilization_percentage" in client.get_run(run.run_id).data.metrics
 
 
+def test_the_load_of_a_gpu_is_recorded_where_its_library_is_there(
+    run: TrackedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.system_metrics.metrics import gpu_monitor
+
+    library = SimpleNamespace(
+        NVMLError=RuntimeError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(used=3.0e9, total=4.0e9),
+        nvmlDeviceGetUtilizationRates=lambda handle: SimpleNamespace(gpu=87),
+        nvmlDeviceGetPowerUsage=lambda handle: 150_000,
+        nvmlDeviceGetEnforcedPowerLimit=lambda handle: 300_000,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    monkeypatch.setattr(gpu_monitor, "pynvml", library, raising=False)
+    monkeypatch.setattr("medpatch.track.evidence.SAMPLE_SECONDS", 0.05)
+    client, deadline, wanted = run.tracking.client(), time.monotonic() + 30, "system/gpu_0_utilization_percentage"
+    with system_metrics(run):
+        while wanted not in client.get_run(run.run_id).data.metrics and time.monotonic() < deadline:
+            time.sleep(0.05)
+    metrics = client.get_run(run.run_id).data.metrics
+    assert (metrics[wanted], metrics["system/gpu_0_memory_usage_percentage"]) == (87, 75)
+
+
+def test_a_gpu_whose_library_is_absent_is_said_to_go_unrecorded(
+    run: TrackedRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with caplog.at_level("WARNING", logger="medpatch"), system_metrics(run):
+        pass
+    assert "pip install nvidia-ml-py" in caplog.text
+
+
 def test_run_names_leave_out_the_task_and_tell_sizes_and_seeds_apart() -> None:
     config = phenotyping()
-    assert run_name("tiny_phenotyping", config) == f"tiny {config.digest()[:4]} seed {config.train.seed}"
-    assert run_name("phenotyping", config).startswith("full ")
+    ending = f"{config.digest()[:4]} seed {config.train.seed} on cbfe"
+    assert run_name("tiny_phenotyping", config, data_digest="cbfe9b66852b") == f"tiny {ending}"
+    assert run_name("phenotyping", config, data_digest="cbfe9b66852b") == f"full {ending}"
 
 
 def test_the_page_of_a_run_is_on_the_server_there_is() -> None:
     run = TrackedRun(Tracking("sqlite:///x.db", None), "r1", "7", {})
     assert run_page(run, server=None) is None
-    assert run_page(run, server="http://127.0.0.1:5000") == "http://127.0.0.1:5000/#/experiments/7/runs/r1"
+    assert run_page(run, server="http://127.0.0.1:5000") == (
+        "http://127.0.0.1:5000/#/experiments/7/runs/r1?workflowType=machine_learning"
+    )
+    assert table_page(run, server="http://127.0.0.1:5000/") == (
+        "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=medpatch"
+    )
     remote = TrackedRun(Tracking("https://tracking.example/", None), "r1", "7", {})
-    assert run_page(remote, server=None) == "https://tracking.example/#/experiments/7/runs/r1"
+    assert run_page(remote, server=None) == (
+        "https://tracking.example/#/experiments/7/runs/r1?workflowType=machine_learning"
+    )
 
 
 def _save(folder: Path, model_id: str) -> None:
