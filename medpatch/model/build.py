@@ -120,7 +120,8 @@ def _build_joint(fusion: FusionConfig, modality_count: int, *, label_count: int,
     is_published = fusion.compat is Compat.PUBLISHED
     if fusion.fuser is not Fuser.NONE:
         return SequenceJoint(label_count, width, fuser=fusion.fuser, keeps_empty=is_published)
-    return (PublishedJoint if is_published else ClasswiseJoint)(modality_count, label_count, width)
+    joint = PublishedJoint if is_published else ClasswiseJoint
+    return joint(modality_count, label_count, width=width)
 
 
 def _is_unprojected(config: ModelConfig, modality: Modality) -> bool:
