@@ -111,7 +111,7 @@ def call(*arguments: str) -> None:
     command = [sys.executable, "-m", "flows.cli", *arguments]
     for attempt in range(1, ATTEMPTS + 1):
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY_DIR)}
-        done = subprocess.run(command, cwd=REPOSITORY_DIR, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, cwd=REPOSITORY_DIR, env=environment, capture_output=True, text=True)
         if done.returncode == 0:
             return
         logger.warning("attempt %d of %d failed: %s\n%s", attempt, ATTEMPTS, arguments, done.stderr[-2000:])
@@ -126,14 +126,18 @@ def train(cell: Cell, out: Path) -> RunContext:
     flags = [part for one in sets for part in ("--set", one)]
     places = ["--raw-dir", str(raw_dir), "--work-dir", str(work_dir)]
     call("leaderboard", "--preset", PRESETS[cell.task], "--models", cell.models, "--seeds", "1", *places, *flags)
-    overrides = {name: value for name, value in cell.overrides.items() if name != "train.seed"}
+    return context(cell, out)
+
+
+def context(cell: Cell, out: Path) -> RunContext:
+    """Where everything of the cell is; nothing is made."""
     board = plan(
         PRESETS[cell.task],
         models=cell.models,
         seeds=1,
-        raw_dir=raw_dir,
-        work_dir=work_dir,
-        overrides={**overrides, "train.seed": cell.train},
+        raw_dir=out / f"raw-{cell.data}",
+        work_dir=out / f"work-{cell.data}",
+        overrides=cell.overrides,
     )
     return board.first
 
