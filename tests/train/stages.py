@@ -18,7 +18,9 @@ def silent(name: str, value: float, epoch: int) -> None:
 
 
 def train_unimodal(made_up: MadeUp, modality: Modality, folder: Path, **more: object) -> StageResult:
-    return run_unimodal(made_up.config, TENSORS, modality, folder, inputs="i", log_metric=silent, **more)
+    return run_unimodal(
+        made_up.config, TENSORS, modality=modality, out_dir=folder, inputs="i", log_metric=silent, **more
+    )
 
 
 def encode(made_up: MadeUp, modality: Modality, folder: Path, unimodal_dir: Path | None) -> Path:
@@ -28,7 +30,13 @@ def encode(made_up: MadeUp, modality: Modality, folder: Path, unimodal_dir: Path
 
 def train_confidence(made_up: MadeUp, modality: Modality, folder: Path, feature_dir: Path, log=silent) -> StageResult:
     return run_confidence(
-        made_up.config, TENSORS, modality, folder, feature_dir=feature_dir, inputs="i", log_metric=log
+        made_up.config,
+        TENSORS,
+        modality=modality,
+        out_dir=folder,
+        feature_dir=feature_dir,
+        inputs="i",
+        log_metric=log,
     )
 
 
@@ -68,9 +76,11 @@ def pool(made_up: MadeUp, modality: Modality, here: StageDirs) -> None:
 def train_all(made_up: MadeUp, root: Path, modalities=tuple(Modality)) -> Path:
     """Stages 1 to 3; the fusion folder."""
     earlier = train_earlier(made_up, root, modalities)
-    run_fusion(made_up.config, TENSORS, root / "fusion", earlier=earlier, inputs="i", log_metric=silent)
+    run_fusion(made_up.config, TENSORS, out_dir=root / "fusion", earlier=earlier, inputs="i", log_metric=silent)
     return root / "fusion"
 
 
 def train_rival(made_up: MadeUp, rival: Rival, folder: Path, earlier: StageDirs) -> StageResult:
-    return run_rival(made_up.config, TENSORS, rival, folder, earlier=earlier, inputs="i", log_metric=silent)
+    return run_rival(
+        made_up.config, TENSORS, rival=rival, out_dir=folder, earlier=earlier, inputs="i", log_metric=silent
+    )

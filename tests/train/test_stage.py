@@ -109,8 +109,8 @@ def test_metrics_and_progress_come_once_per_epoch(made_up, tmp_path):
     run_unimodal(
         made_up.config,
         TENSORS,
-        Modality.EHR,
-        tmp_path / "u",
+        modality=Modality.EHR,
+        out_dir=tmp_path / "u",
         inputs="i",
         log_metric=lambda name, value, epoch: seen.append((name, epoch)),
         progress=lambda part, whole: done.append((part, whole)),

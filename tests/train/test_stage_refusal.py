@@ -74,7 +74,7 @@ def test_nothing_to_fuse_is_a_clear_error(made_up, tmp_path):
         run_fusion(
             made_up.config,
             TENSORS,
-            tmp_path / "f",
+            out_dir=tmp_path / "f",
             earlier=dirs(tmp_path, ()),
             inputs="i",
             log_metric=silent,

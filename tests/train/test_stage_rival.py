@@ -28,7 +28,7 @@ def change(made_up: MadeUp, **train: object) -> None:
 
 
 def fuse(made_up: MadeUp, earlier: StageDirs, folder) -> None:
-    run_fusion(made_up.config, TENSORS, folder, earlier=earlier, inputs="i", log_metric=silent)
+    run_fusion(made_up.config, TENSORS, out_dir=folder, earlier=earlier, inputs="i", log_metric=silent)
 
 
 def moved(one: torch.nn.Module, two: torch.nn.Module) -> bool:
