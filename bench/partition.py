@@ -1,7 +1,7 @@
 """Does splitting tokens by confidence earn its place? Ways of splitting, on the cohorts of `bench/study.py`.
 
 Encoders and token predictors of the first training seed are taken as they are; only the fusion part is trained anew,
-for each cohort, way and seed. Beside the scores stand random tokens of the same share, no split, no joint module,
+for each cohort, way and seed. Beside the scores stand random tokens of the same share, no split,
 and two ceilings: the tokens at which the generator has put evidence (notes and images; the EHR keeps its chosen
 share, as a state of an LSTM tells of all hours before it), and weights learned by attention.
 
@@ -12,18 +12,18 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from partition_part import Part, evidence, join_features, read_part, rows
+from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain
 from study import MAIN, PRESETS, Cell, context
 from torch import Tensor, nn
 
 from flows.context import RunContext
-from medpatch.config.model import FusionConfig, Score
+from medpatch.config.model import FusionConfig
 from medpatch.config.name import Modality, Split
-from medpatch.contract.batch import FusionOutput
 from medpatch.feature.opening import input_spec
 from medpatch.model.build import build_medpatch, build_scorer
 from medpatch.model.checkpoint import load_scorer, load_unimodal
@@ -33,100 +33,6 @@ from medpatch.train.auroc import macro_auroc
 
 BATCH, RATE, DECAY, PATIENCE = 64, 3e-3, 0.01, 5
 STAYS_AT_ONCE = 256
-EVERYTHING_IS_HIGH = -1.0
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way of splitting.
-
-    Attributes:
-        threshold: fixed, or None for the thresholds that training has chosen on validation.
-        score: of the token.
-        is_random: tokens by lot, as many as the chosen thresholds take.
-        is_evidence: the generator's own.
-        is_attention: weights learned with the fusion part.
-        use_joint: False leaves late fusion and missingness alone.
-    """
-
-    threshold: float | None = None
-    score: Score = Score.PRIOR_SHIFTED
-    is_random: bool = False
-    is_evidence: bool = False
-    is_attention: bool = False
-    use_joint: bool = True
-
-
-DEFAULT = "share chosen on validation"
-WAYS = {
-    DEFAULT: Way(),
-    "confidence >= 0.75, published": Way(0.75, Score.CONFIDENCE),
-    "random tokens, same share": Way(is_random=True),
-    "no split, plain mean": Way(EVERYTHING_IS_HIGH),
-    "no joint module": Way(EVERYTHING_IS_HIGH, use_joint=False),
-    "where the evidence is": Way(is_evidence=True),
-    "attention instead of a split": Way(EVERYTHING_IS_HIGH, is_attention=True),
-}
-
-
-class Drawn(nn.Module):
-    """A number per token and label that means nothing, at or above the threshold for a given share."""
-
-    def __init__(self, share: Tensor) -> None:
-        """Take the share (K,)."""
-        super().__init__()
-        self.register_buffer("threshold", 1.0 - share)
-
-    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, K) in [0, 1)."""
-        return torch.rand(*tokens.shape[:2], len(self.threshold))
-
-
-class Known(nn.Module):
-    """1 where the generator has put evidence of a label, 0 elsewhere; set `here` (B, N, K) before each call."""
-
-    def __init__(self, labels: int) -> None:
-        """Take K."""
-        super().__init__()
-        self.register_buffer("threshold", torch.full((labels,), 0.5))
-        self.here = torch.zeros(0)
-
-    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, K)."""
-        return self.here
-
-
-class Attended(nn.Module):
-    """The fusion part on pools whose weights are learned: a softmax over tokens per label instead of two means."""
-
-    def __init__(self, fusion: nn.Module, part: Mapping[Split, Part], labels: int) -> None:
-        """Take the fusion part and the tokens."""
-        super().__init__()
-        self.fusion, self.part = fusion, part
-        widths = {m: t.value.shape[2] for m, t in part[Split.TRAIN].tokens.items()}
-        self.query = nn.ParameterDict({str(m): torch.zeros(width, labels) for m, width in widths.items()})
-
-    def forward(self, features: Features, split: Split, index: Tensor) -> FusionOutput:
-        """Logits of stays of a split."""
-        modality = dict(features.modality)
-        for m, tokens in self.part[split].tokens.items():
-            value, mask = tokens.value[index], tokens.token_mask[index].unsqueeze(-1)
-            weight = torch.softmax((value @ self.query[m]).masked_fill(~mask, -1e9), dim=1) * mask
-            modality[m] = replace(modality[m], high=weight.transpose(1, 2) @ value)
-        return self.fusion(Features(features.presence, modality))
-
-
-class Plain(nn.Module):
-    """The fusion part alone, called like `Attended`."""
-
-    def __init__(self, fusion: nn.Module) -> None:
-        """Take it."""
-        super().__init__()
-        self.fusion = fusion
-
-    def forward(self, features: Features, split: Split, index: Tensor) -> FusionOutput:
-        """Logits of the stays."""
-        return self.fusion(features)
 
 
 @torch.no_grad()
@@ -199,7 +105,7 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
             continue
         torch.manual_seed(0)
         model = run.config.model.model_copy(
-            update={"fusion": FusionConfig(score=way.score, use_joint=way.use_joint, high_share=None)}
+            update={"fusion": FusionConfig(score=way.score, high_share=None, **way.fusion)}
         )
         scorer = {}
         for m, one in trained.items():

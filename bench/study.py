@@ -4,7 +4,7 @@ A cell is one `medpatch leaderboard` over all models, or over MedPatch alone wit
 Cells that have a file are skipped and everything else is reused by the command itself, so that a study which was
 stopped goes on with the same command. `bench/study_table.py` makes the tables from what is there.
 
-Run: python bench/study.py OUT [--subjects 4000] [--data-seeds 11 12 13] [--train-seeds 0 1 2]
+Run: python bench/study.py OUT [--subjects 4000] [--data-seeds 11 12 13] [--train-seeds 0 1 2] [--variants ...]
 """
 
 import argparse
@@ -38,18 +38,16 @@ logger = logging.getLogger("study")
 
 PRESETS = {"mortality": "tiny_in_hospital_mortality", "conditions": "tiny_phenotyping"}
 MAIN = "all models"
-FUSION = "model.fusion."
-PUBLISHED_SCORE = {"score": "confidence", "high_share": None, "threshold": 0.75}
 ABLATIONS: Mapping[str, Mapping[str, object]] = {
-    "without joint": {"use_joint": False},
-    "without missingness": {"use_missingness": False},
-    "without late": {"use_late": False},
-    "fuser lstm": {"fuser": "lstm"},
-    "fuser transformer": {"fuser": "transformer"},
-    "published score, 0.75": PUBLISHED_SCORE,
-    "as published": {**PUBLISHED_SCORE, "compat": "published"},
+    "as published": {
+        "model.fusion.score": "confidence",
+        "model.fusion.high_share": None,
+        "model.fusion.threshold": 0.75,
+        "model.fusion.compat": "published",
+    },
+    "fine-tuned encoders": {"train.fine_tune": True},
 }
-"""Fields of model.fusion that differ from the preset."""
+"""Fields that differ from the preset, where all stages or the encoders change; `bench/partition.py` has the others."""
 ATTEMPTS, PAUSE_S = 4, 20
 
 
@@ -82,14 +80,13 @@ class Cell:
     @property
     def overrides(self) -> dict[str, object]:
         """What `--set` is given; the report's own intervals are not read, so few resamples do."""
-        changed = {f"{FUSION}{name}": value for name, value in ABLATIONS.get(self.variant, {}).items()}
-        return {"train.seed": self.train, "evaluate.bootstrap_resamples": 20, **changed}
+        return {"train.seed": self.train, "evaluate.bootstrap_resamples": 20, **ABLATIONS.get(self.variant, {})}
 
 
-def cells(data: list[int], train: list[int]) -> Iterator[Cell]:
+def cells(data: list[int], train: list[int], variants: list[str]) -> Iterator[Cell]:
     """In an order that makes partial results useful: all data with the first training seed, then its ablations."""
     for number in train:
-        for variant in (MAIN, *ABLATIONS):
+        for variant in variants:
             for seed in data:
                 for task in PRESETS:
                     yield Cell(task, seed, number, variant)
@@ -186,10 +183,10 @@ def keep(cell: Cell, run: RunContext, path: Path) -> dict[str, float]:
     return {name: round(macro(auroc(score, test.label)).value, 4) for name, score in scores.items()}
 
 
-def study(out: Path, *, subjects: int, data: list[int], training: list[int]) -> None:
+def study(out: Path, *, subjects: int, data: list[int], training: list[int], variants: list[str]) -> None:
     """Every cell that has no file yet."""
     (out / "cell").mkdir(parents=True, exist_ok=True)
-    everything = list(cells(data, training))
+    everything = list(cells(data, training, variants))
     for number, cell in enumerate(everything, start=1):
         path = out / "cell" / f"{cell.stem}.npz"
         if path.exists():
@@ -212,6 +209,13 @@ if __name__ == "__main__":
     parser.add_argument("--subjects", type=int, default=4000)
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--train-seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    study(chosen.out.resolve(), subjects=chosen.subjects, data=chosen.data_seeds, training=chosen.train_seeds)
+    study(
+        chosen.out.resolve(),
+        subjects=chosen.subjects,
+        data=chosen.data_seeds,
+        training=chosen.train_seeds,
+        variants=chosen.variants,
+    )
