@@ -44,6 +44,7 @@ WAYS = {
     "no split, plain mean": Way(EVERYTHING_IS_HIGH),
     "where the evidence is": Way(is_evidence=True),
     "attention instead of a split": Way(EVERYTHING_IS_HIGH, is_attention=True),
+    "separate projections": Way(fusion={"shares_projection": False}),
     "without joint": Way(fusion={"use_joint": False}),
     "without missingness": Way(fusion={"use_missingness": False}),
     "without late": Way(fusion={"use_late": False}),
