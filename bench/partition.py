@@ -24,15 +24,24 @@ from torch import Tensor, nn
 from flows.context import RunContext
 from medpatch.config.model import FusionConfig
 from medpatch.config.name import Modality, Split
+from medpatch.contract.batch import Tokens
 from medpatch.feature.opening import input_spec
 from medpatch.model.build import build_medpatch, build_scorer
 from medpatch.model.checkpoint import load_scorer, load_unimodal
 from medpatch.model.extractor import pool_tokens
 from medpatch.model.feature import Features
 from medpatch.train.auroc import macro_auroc
+from medpatch.train.calibrate import fit_threshold
 
 BATCH, RATE, DECAY, PATIENCE = 64, 3e-3, 0.01, 5
-STAYS_AT_ONCE = 256
+STAYS_AT_ONCE, STAYS_FOR_SHARE = 256, 600
+
+
+@torch.no_grad()
+def share_threshold(scorer: nn.Module, tokens: Tokens, share: float) -> Tensor:
+    """(K,) score that this share of the tokens of some hundred stays reaches."""
+    some = torch.arange(0, len(tokens.value), max(1, len(tokens.value) // STAYS_FOR_SHARE))
+    return fit_threshold(scorer(tokens.value[some], tokens.token_mask[some])[tokens.token_mask[some]], share)
 
 
 @torch.no_grad()
@@ -101,7 +110,7 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
     part = {split: read_part(run.tensor_dir, split, unimodal) for split in Split}
     share: dict[Modality, Tensor] = {}
     for title, way in WAYS.items():
-        if all((*key, title, seed) in done for seed in range(seeds)):
+        if title != DEFAULT and all((*key, title, seed) in done for seed in range(seeds)):  # others need its shares
             continue
         torch.manual_seed(0)
         model = run.config.model.model_copy(
@@ -113,6 +122,8 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
             scorer[m].load_state_dict(one.state_dict())
             if way.threshold is not None:
                 scorer[m].threshold.fill_(way.threshold)
+            if way.share is not None:
+                scorer[m].threshold.copy_(share_threshold(scorer[m], part[Split.TRAIN].tokens[m], way.share))
         if way.is_random:
             scorer = {m: Drawn(share[m]) for m in names}
         if way.is_evidence:

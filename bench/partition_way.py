@@ -21,6 +21,7 @@ class Way:
 
     Attributes:
         threshold: fixed, or None for the thresholds that training has chosen on validation.
+        share: of train tokens that are high for every label, instead.
         score: of the token.
         is_random: tokens by lot, as many as the chosen thresholds take.
         is_evidence: the generator's own.
@@ -29,6 +30,7 @@ class Way:
     """
 
     threshold: float | None = None
+    share: float | None = None
     score: Score = Score.PRIOR_SHIFTED
     is_random: bool = False
     is_evidence: bool = False
@@ -39,7 +41,10 @@ class Way:
 DEFAULT = "share chosen on validation"
 WAYS = {
     DEFAULT: Way(),
-    "confidence >= 0.75, published": Way(0.75, Score.CONFIDENCE),
+    "confidence >= 0.75, published": Way(0.75, score=Score.CONFIDENCE),
+    "top 2 % of tokens": Way(share=0.02),
+    "top 5 % of tokens": Way(share=0.05),
+    "information, top 2 %": Way(share=0.02, score=Score.INFORMATION),
     "random tokens, same share": Way(is_random=True),
     "no split, plain mean": Way(EVERYTHING_IS_HIGH),
     "where the evidence is": Way(is_evidence=True),
