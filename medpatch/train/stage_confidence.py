@@ -113,14 +113,7 @@ def run_confidence(
             if tokens is not None:
                 write_confidence(aside, tokens)
 
-        return finish(
-            out_dir,
-            result,
-            fitted=fitted,
-            inputs=inputs,
-            session=session,
-            save=save,
-        )
+        return finish(out_dir, result, fitted=fitted, inputs=inputs, session=session, save=save)
 
 
 @dataclass(frozen=True)
