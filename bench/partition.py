@@ -196,10 +196,13 @@ def main(out: Path, *, data: Sequence[int], seeds: int, epochs: int, table: bool
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", help="folder of the study; without it nothing is done")
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--table", action="store_true")
     chosen = parser.parse_args()
-    main(chosen.out, data=chosen.data_seeds, seeds=chosen.seeds, epochs=chosen.epochs, table=chosen.table)
+    if chosen.out is None:  # hours of work are not begun unasked
+        parser.print_help()
+    else:
+        main(chosen.out, data=chosen.data_seeds, seeds=chosen.seeds, epochs=chosen.epochs, table=chosen.table)

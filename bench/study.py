@@ -205,17 +205,20 @@ def study(out: Path, *, subjects: int, data: list[int], training: list[int], var
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", help="folder of the study; without it nothing is done")
     parser.add_argument("--subjects", type=int, default=4000)
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--train-seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    study(
-        chosen.out.resolve(),
-        subjects=chosen.subjects,
-        data=chosen.data_seeds,
-        training=chosen.train_seeds,
-        variants=chosen.variants,
-    )
+    if chosen.out is None:  # hours of work are not begun unasked
+        parser.print_help()
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        study(
+            chosen.out.resolve(),
+            subjects=chosen.subjects,
+            data=chosen.data_seeds,
+            training=chosen.train_seeds,
+            variants=chosen.variants,
+        )

@@ -206,7 +206,10 @@ def main(out: Path, *, resamples: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", help="folder of the study; without it nothing is done")
     parser.add_argument("--resamples", type=int, default=500)
     chosen = parser.parse_args()
-    main(chosen.out.resolve(), resamples=chosen.resamples)
+    if chosen.out is None:  # hours of work are not begun unasked
+        parser.print_help()
+    else:
+        main(chosen.out.resolve(), resamples=chosen.resamples)
