@@ -155,8 +155,8 @@ def show_presence(kept: Sequence[Kept]) -> None:
     everything = "+".join(kept[0].modalities)
     rows = {"oracle": [[one_group(k, k.oracle[everything], g) for k in kept] for g in groups]}
     rows |= {n: [[one_group(k, k.score[n], g) for k in kept] for g in groups] for n in names}
-    for name, cells in sorted(rows.items(), key=lambda item: -np.nanmean(item[1][0])):
-        print(f"| {name} | " + " | ".join(f"{np.nanmean(values):.3f}" for values in cells) + " |")
+    for name, cells in sorted(rows.items(), key=lambda item: mean_of(item[1][0]), reverse=True):
+        print(f"| {name} | " + " | ".join(mean_of(values) for values in cells) + " |")
 
 
 def one_group(kept: Kept, score: NDArray, group: str) -> float:
@@ -166,6 +166,12 @@ def one_group(kept: Kept, score: NDArray, group: str) -> float:
     positives = label.sum(axis=0)
     judged = (positives >= FEWEST_POSITIVES) & (len(label) - positives >= FEWEST_POSITIVES)
     return macro(auroc(score[here][:, judged], label[:, judged])).value if judged.any() else float("nan")
+
+
+def mean_of(values: Sequence[float]) -> str:
+    """Mean of those that are there, as text; empty without any."""
+    there = [value for value in values if np.isfinite(value)]
+    return f"{np.mean(there):.3f}" if there else ""
 
 
 def show_ablations(out: Path, task: str, *, resamples: int) -> None:
