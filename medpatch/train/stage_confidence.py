@@ -108,14 +108,7 @@ def run_confidence(
             if tokens is not None:
                 write_confidence(aside, tokens)
 
-        return finish(
-            out_dir,
-            result,
-            fitted=fitted,
-            inputs=inputs,
-            session=session,
-            save=save,
-        )
+        return finish(out_dir, result, fitted=fitted, inputs=inputs, session=session, save=save)
 
 
 def _read(tensor_dir: Path, split: Split, *, features: FeatureFolder, at_most: int) -> TokenPart:

@@ -34,7 +34,13 @@ def encode(made_up: MadeUp, modality: Modality, folder: Path, unimodal_dir: Path
 
 def train_confidence(made_up: MadeUp, modality: Modality, folder: Path, feature_dir: Path, log=silent) -> StageResult:
     return run_confidence(
-        made_up.config, TENSORS, modality=modality, out_dir=folder, feature_dir=feature_dir, inputs="i", log_metric=log
+        made_up.config,
+        TENSORS,
+        modality=modality,
+        out_dir=folder,
+        feature_dir=feature_dir,
+        inputs="i",
+        log_metric=log,
     )
 
 
