@@ -11,6 +11,7 @@ from medpatch.config.cohort import SplitConfig
 from medpatch.config.error import ConfigError, RawDataError
 from medpatch.config.name import Split
 from medpatch.contract.table import small_table
+from medpatch.extract.header import named_errors
 from medpatch.extract.source import RawSource
 
 LIST_FILES = {Split.TEST: "testset_iv.csv", Split.VAL: "valset_iv.csv"}
@@ -97,10 +98,11 @@ def _cxr_splits(file: Path) -> dict[int, Split]:
 
 
 def _cxr_rows(file: Path) -> Iterator[tuple[str, str]]:
-    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", newline="", encoding="utf-8-sig") as stream:
+    opened = gzip.open if file.suffix == ".gz" else open
+    with named_errors(file), opened(file, "rt", newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         missing = {"subject_id", "split"} - set(reader.fieldnames or ())
         if missing:
             raise RawDataError(f"{file}: column {' and '.join(sorted(missing))} is absent; download it again")
         for row in reader:
-            yield row["subject_id"], row["split"]
+            yield row["subject_id"] or "", row["split"] or ""
