@@ -52,3 +52,10 @@ def main_step(steps: dict[str, Callable[..., object]]) -> bool:
     cpu = after.user + after.system - before.user - before.system
     print(json.dumps({"wall": wall, "cpu": cpu, "peak_mib": peak, "found": found}))
     return True
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Wall seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

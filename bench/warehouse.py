@@ -1,5 +1,6 @@
 """A made-up EHR warehouse of any size, for timing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,17 @@ def write_warehouse(folder: Path, events: pl.DataFrame) -> None:
         missing = [pl.lit(None).alias(c) for c in TABLES[name].names if c not in frame.columns]
         whole = frame.with_columns(missing).select(TABLES[name].names).to_arrow().cast(TABLES[name])
         pq.write_table(whole, folder / warehouse_file(name), row_group_size=122_880)
+
+
+def write_media(folder: Path, images: Sequence[str], texts: Sequence[str]) -> None:
+    """Give every stay of the folder an image, taking turns, and a report."""
+    stay_id = pl.read_parquet(folder / warehouse_file("stay_index"))["stay_id"]
+    path = pl.Series([images[i % len(images)] for i in range(len(stay_id))])
+    study = pl.DataFrame({"stay_id": stay_id, "dicom_id": path, "image_path": path})
+    report = pl.DataFrame({"stay_id": stay_id, "note_id": stay_id.cast(pl.String), "text": texts}).with_columns(
+        note_order=pl.lit(0, dtype=pl.Int64)
+    )
+    for name, frame in (("cxr_study", study), ("radiology_report", report)):
+        missing = [pl.lit(None).alias(c) for c in TABLES[name].names if c not in frame.columns]
+        whole = frame.with_columns(missing).select(TABLES[name].names).to_arrow().cast(TABLES[name])
+        pq.write_table(whole, folder / warehouse_file(name), row_group_size=8192)

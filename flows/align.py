@@ -1,5 +1,7 @@
 """Mart tables to one Parquet row of tensors per stay, then the tensor gate."""
 
+from pathlib import Path
+
 from prefect import flow
 
 from flows.context import RunContext
@@ -34,11 +36,18 @@ def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
                 config=run.config,
                 out_dir=run.tensor_dir,
                 inputs=inputs,
+                earlier=_earlier(run),
                 spread=spread_over(run.runner, title="shards"),
                 progress=progress,
             )
 
     return ensure(run.tensor_dir, inputs=inputs, packages=TENSOR_CODE, make=make)
+
+
+def _earlier(run: RunContext) -> list[Path]:
+    """Tensor folders of the work folder, the newest first; their images and notes need not be made again."""
+    found = run.paths.work_dir.glob(f"data-*/{run.tensor_dir.name}")
+    return sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)
 
 
 @step("gate-tensors")

@@ -86,7 +86,7 @@ def synth(
 def extract(
     preset: Annotated[
         PresetName | None,
-        typer.Option("--preset", "-p", help=f"named configuration [default: the --task's, else {DEFAULT_PRESET}]"),
+        typer.Option("--preset", "-p", help=f"named configuration \\[default: the --task's, else {DEFAULT_PRESET}]"),
     ] = None,
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
@@ -95,7 +95,7 @@ def extract(
     refresh: Refresh = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="folder for the tables, made or replaced whole [default: a data-… folder in --work-dir]"),
+        typer.Option(help="folder for the tables, made or replaced whole \\[default: a data-… folder in --work-dir]"),
     ] = None,
     task: Annotated[Task | None, typer.Option(help="what is predicted; decides window, labels and samples")] = None,
     profile: Annotated[
@@ -103,7 +103,8 @@ def extract(
         typer.Option(help="published: the published extraction cell by cell; corrected: its mistakes repaired"),
     ] = None,
     arm: Annotated[
-        list[TextArm] | None, typer.Option(help="which notes a stay may read; may be repeated [default: as published]")
+        list[TextArm] | None,
+        typer.Option(help="which notes a stay may read; may be repeated \\[default: as published]"),
     ] = None,
 ) -> None:
     """Raw files to gated tables: stays, criteria, attrition, labels, events, split, images, notes.

@@ -22,12 +22,12 @@ RawDir = Annotated[
     typer.Option(
         "--raw-dir",
         help="folder with the MIMIC data sets: mimiciv/, mimic-cxr-jpg/, mimic-iv-note/, or what PhysioNet's "
-        "download leaves [default: MEDPATCH_RAW_DIR, else WORK/raw]",
+        "download leaves \\[default: MEDPATCH_RAW_DIR, else WORK/raw]",
     ),
 ]
 WorkDir = Annotated[
     Path | None,
-    typer.Option("--work-dir", help="folder for all outputs [default: MEDPATCH_WORK_DIR, else work]"),
+    typer.Option("--work-dir", help="folder for all outputs \\[default: MEDPATCH_WORK_DIR, else work]"),
 ]
 Set = Annotated[
     list[str] | None,
@@ -39,13 +39,13 @@ Refresh = Annotated[
 ]
 RunnerName = Annotated[Runner, typer.Option("--runner", help="where the parts of a step run")]
 DaskAddress = Annotated[
-    str | None, typer.Option(help="scheduler of a running Dask cluster [default: a local one of two processes]")
+    str | None, typer.Option(help="scheduler of a running Dask cluster \\[default: a local one of two processes]")
 ]
 PrefectPort = Annotated[
-    int | None, typer.Option(envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page [default: 4200]")
+    int | None, typer.Option(envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page \\[default: 4200]")
 ]
 MlflowPort = Annotated[
-    int | None, typer.Option(envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page [default: 5000]")
+    int | None, typer.Option(envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page \\[default: 5000]")
 ]
 
 

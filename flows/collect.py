@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from pathlib import Path
 
 from flows.context import RunContext
 from medpatch.config.error import BusyError
-from medpatch.contract.artifact import replace_text
+from medpatch.contract.artifact import is_left_behind, replace_text
 from medpatch.contract.lock import LOCK_DIR, lock
 
 MADE = ("staging-", "data-", "frozen-", "encoder-", "model-", "run-")
 """Folders that the pipeline makes and can make again."""
+LEFT_HOURS = 48.0
+"""After so long without a change a temporary folder of another machine is taken for one that a killed process left."""
 USE_DIR = Path("service") / "use"
 """One file per run: the folders it was made from; its time is that of the run."""
 
@@ -65,10 +68,13 @@ def find_garbage(work_dir: Path, *, keep: int = 1, younger_hours: float = 0.0) -
     for folder in sorted(p for p in work_dir.iterdir() if p.is_dir()):
         if folder.name in needed or not _is_ours(folder):
             continue
-        is_left = folder.name.startswith(".")
-        if not is_left and time.time() - folder.stat().st_mtime < younger_hours * 3600:
+        is_temporary, is_left = folder.name.startswith("."), is_left_behind(folder)
+        if is_temporary and not is_left and f".{socket.gethostname()}-" in folder.name:
             continue
-        reason = "left by a killed process" if is_left else f"not among the newest {keep} of its preset"
+        youngest = max(younger_hours, LEFT_HOURS) if is_temporary else younger_hours
+        if not is_left and time.time() - _changed(folder) < youngest * 3600:
+            continue
+        reason = "left by a killed process" if is_temporary else f"not among the newest {keep} of its preset"
         found.append(Candidate(folder, _size(folder), reason))
     return sorted(found, key=lambda c: c.size_bytes, reverse=True)
 
@@ -103,6 +109,11 @@ def _read(file: Path) -> tuple[float, str, set[str]] | None:
         return file.stat().st_mtime, content["preset"], set(content["folders"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _changed(folder: Path) -> float:
+    """When the folder or a folder right below it last got or lost a file, seconds since 1970."""
+    return max(p.stat().st_mtime for p in (folder, *(p for p in folder.iterdir() if p.is_dir())))
 
 
 def _size(folder: Path) -> int:

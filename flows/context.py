@@ -134,7 +134,8 @@ class RunContext:
         return self.run_dir / "3_checkpoint"
 
     def _confidence_digest(self, modality: Modality) -> str:
-        return part_digest(confidence_part(self.config), self.feature_dir(modality).name)
+        feature_dir = self.feature_dir(modality)
+        return part_digest(confidence_part(self.config), feature_dir.parent.name, feature_dir.name)
 
     @property
     def _revisions(self) -> dict[Modality, str]:

@@ -11,7 +11,8 @@ from flows.progress import progress_bar
 from flows.start import settle
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
-from medpatch.synthetic.folder import MADE_UP, generator
+from medpatch.contract.table import MADE_UP
+from medpatch.synthetic.folder import generator
 from medpatch.synthetic.write import write_tree
 
 logger = logging.getLogger(__name__)

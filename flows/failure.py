@@ -107,3 +107,16 @@ def _show(step: str, *, cause: str, remedy: str) -> None:
         create_markdown_artifact(f"**Step** {step}\n\n**Cause** {cause}\n\n**What to do** {remedy}\n", key="failure")
     except Exception as error:  # the failure itself matters more than its picture
         logger.warning("the failure could not be shown in the run's page (%s)", type(error).__name__)
+
+
+def hide_tracebacks() -> None:
+    """Errors raised on purpose are shown by their message alone."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(without_traceback)
+
+
+def without_traceback(record: logging.LogRecord) -> logging.LogRecord:
+    """The record without the traceback of an error that we raised on purpose: its message says all there is."""
+    if record.exc_info and isinstance(record.exc_info[1], MedPatchError):
+        record.exc_info = None
+    return record

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def publish_gate(target: Path, *, judge: Callable[[Advance], list[GateResult]], 
 
     `judge` is handed a callback (suites judged, suites in all), which moves a progress bar.
 
-    The outcome of a failed gate is kept too, in a folder whose name ends in "_failed".
+    The outcome of a failed gate is kept too, in a folder whose name ends in "_failed", until the gate passes.
 
     Raises:
         GateError: a critical expectation failed.
@@ -42,6 +43,7 @@ def publish_gate(target: Path, *, judge: Callable[[Advance], list[GateResult]], 
             _show(failed, key=key)
             logger.error("gate failed; every outcome is in %s", failed / "gate.html")
             raise
+        shutil.rmtree(target.with_name(f"{target.name}_failed"), ignore_errors=True)
         _write(target, results, inputs=inputs)
 
     ensure(target, inputs=inputs, packages=GATE_CODE, make=judge_and_keep)

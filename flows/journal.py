@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def note_mlflow_run(paths: PathConfig, run_id: str) -> None:
 
 
 def close_abandoned(paths: PathConfig, client: SyncPrefectClient) -> int:
-    """Mark the runs of dead processes: Crashed in Prefect, KILLED in MLflow; how many were open.
+    """Mark the runs of dead processes of this machine: Crashed in Prefect, KILLED in MLflow; how many were open.
+
+    A work folder may be shared: what another machine began is for that machine to close.
 
     A crashed flow run also gives back the slot of its deployment.
     """
@@ -75,7 +78,7 @@ def _dead(paths: PathConfig) -> Iterator[tuple[Path, dict]]:
         entry = _read(file)
         if entry is None:
             file.unlink(missing_ok=True)
-        elif not is_alive(entry["pid"], entry["birth"]):
+        elif entry["host"] == socket.gethostname() and not is_alive(entry["pid"], entry["birth"]):
             yield file, entry
 
 
@@ -86,12 +89,18 @@ def _folder(paths: PathConfig) -> Path:
 def _read(file: Path) -> dict | None:
     try:
         entry = json.loads(file.read_text())
-        return entry if {"pid", "birth", "flow_run", "mlflow_runs"} <= entry.keys() else None
+        return entry if {"host", "pid", "birth", "flow_run", "mlflow_runs"} <= entry.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
 
 
 def _write(paths: PathConfig, flow_run: str, *, mlflow_runs: list[str]) -> None:
     _folder(paths).mkdir(parents=True, exist_ok=True)
-    entry = {"pid": os.getpid(), "birth": birth(os.getpid()), "flow_run": flow_run, "mlflow_runs": mlflow_runs}
+    entry = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "birth": birth(os.getpid()),
+        "flow_run": flow_run,
+        "mlflow_runs": mlflow_runs,
+    }
     replace_text(_folder(paths) / f"{flow_run}.json", json.dumps(entry))

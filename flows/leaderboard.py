@@ -15,7 +15,7 @@ from flows.context import RunContext
 from flows.ensure import ensure
 from flows.evaluate import evaluated_run, look_at_test, run_facts
 from flows.extract import extract_steps
-from flows.local import hide_tracebacks
+from flows.failure import hide_tracebacks
 from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan

@@ -1,6 +1,5 @@
 """Runs without a deployment: the same flows, called from the command line."""
 
-import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from flows.evaluate import evaluate
 from flows.extract import extract
 from flows.pipeline import full_pipeline
 from flows.train import train
-from medpatch.config.error import MedPatchError, ServerLostError
+from medpatch.config.error import ServerLostError
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
 from medpatch.evaluate.report import read_table
@@ -42,7 +41,6 @@ def run_locally(
         MedPatchError: whatever a step raised on purpose.
         ServerLostError: the Prefect server stopped answering.
     """
-    hide_tracebacks()
     flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
     try:
         flow(
@@ -65,16 +63,3 @@ def run_locally(
         console.print(read_table(folder))
     console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
     return folder
-
-
-def hide_tracebacks() -> None:
-    """Errors raised on purpose are shown by their message alone."""
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
-
-
-def without_traceback(record: logging.LogRecord) -> logging.LogRecord:
-    """The record without the traceback of an error that we raised on purpose: its message says all there is."""
-    if record.exc_info and isinstance(record.exc_info[1], MedPatchError):
-        record.exc_info = None
-    return record

@@ -73,7 +73,7 @@ def data_refresh(
     """Run the pipeline if a raw file, an image or a setting changed since the last refresh of this preset."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)
     last, now = last_fingerprint(run.paths.work_dir, preset), read_fingerprint(run)
-    if last is not None and last == now:
+    if last is not None and last == now and is_whole(run.report_dir):
         return Completed(message="raw files unchanged since the last refresh: nothing to do")
     get_run_logger().info("raw files or settings are new or changed: fingerprint %s", run.raw_fingerprint)
     report_dir = pipeline_steps(run)

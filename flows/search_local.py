@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.local import hide_tracebacks
+from flows.failure import hide_tracebacks
 from flows.search import search_flow
 from medpatch.config.path import PathConfig
 from medpatch.config.search import SearchPart, searched_field

@@ -68,8 +68,10 @@ def start(
         RawDataError: the raw files are not usable.
     """
     run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
+    from flows.failure import hide_tracebacks
     from flows.journal import open_entry
 
+    hide_tracebacks()
     open_entry(run.paths)
     refresh_from(refresh)
     return run if runner is None else replace(run, runner=runner)

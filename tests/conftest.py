@@ -10,7 +10,7 @@ from medpatch.config.path import REPOSITORY_DIR, switch_off_telemetry
 
 switch_off_telemetry()
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("PREFECT_API_URL", None)
 os.environ.pop("MEDPATCH_RAW_DIR", None)
 os.environ.pop("MEDPATCH_WORK_DIR", None)

@@ -50,10 +50,11 @@ def image_fingerprint(warehouse_dir: Path, cxr_dir: Path | None) -> str:
     if cxr_dir is None:
         return digest_of()
     paths = pl.read_parquet(warehouse_dir / warehouse_file("cxr_study"), columns=["image_path"])["image_path"]
-    return digest_of([(path, *_size_and_time(cxr_dir / path)) for path in paths.drop_nulls().unique().sort()])
+    return digest_of([(path, *size_and_time(cxr_dir / path)) for path in paths.drop_nulls().unique().sort()])
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def size_and_time(file: Path) -> tuple[int, int]:
+    """Bytes and time of change in nanoseconds, both -1 if it is absent."""
     try:
         status = file.stat()
     except OSError:

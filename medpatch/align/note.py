@@ -1,10 +1,12 @@
 """The notes of each stay as chunks of input ids."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -23,6 +25,22 @@ class NoteChunks:
     input_ids: np.ndarray
     chunk_offset: np.ndarray
     stay_offset: np.ndarray
+
+    @property
+    def column(self) -> pa.ListArray:
+        """One row per stay, null where it has no chunk."""
+        is_full = pl.Series(np.append(np.diff(self.stay_offset) > 0, True))
+        null = pl.Series([None], dtype=pl.Int32)
+        offset = pl.Series(self.stay_offset.astype(np.int32)).zip_with(is_full, null)  # null there = null row
+        chunks = pa.ListArray.from_arrays(pl.Series(self.chunk_offset).to_arrow(), pl.Series(self.input_ids).to_arrow())
+        return pa.ListArray.from_arrays(offset.to_arrow(), chunks)
+
+    def filled_from(self, other: pa.ListArray, place: Sequence[int | None]) -> "NoteChunks":
+        """These chunks, and those of other[place[i]] for each stay i that has a place."""
+        row = [i if p is None else len(place) + p for i, p in enumerate(place)]
+        whole = pa.concat_arrays([self.column, other]).take(pa.array(row, pa.int64()))
+        chunks = whole.values
+        return NoteChunks(*(a.to_numpy() for a in (chunks.values, chunks.offsets, whole.offsets)))
 
 
 def join_notes(notes: pl.DataFrame) -> pl.DataFrame:

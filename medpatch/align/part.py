@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from medpatch.align.ehr import value_columns
+from medpatch.align.reuse import Reuse
 from medpatch.align.scaler import Scaler
 from medpatch.align.source import open_source, read_cxr, read_grid, read_notes
 from medpatch.align.stay import StayColumns, manifest_rows, stay_table
@@ -39,6 +40,7 @@ class PartJob:
         label: (n, K) int8.
         scaler: fitted on train.
         tokenizer: None where the run has no notes.
+        reuse: earlier tensors that images and notes may be copied from.
     """
 
     warehouse_dir: Path
@@ -48,6 +50,7 @@ class PartJob:
     label: np.ndarray
     scaler: Scaler
     tokenizer: "PreTrainedTokenizerFast | None"
+    reuse: Reuse
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,14 @@ class Part:
         manifest: their n rows without `shard` and `row`.
         images_asked: how many of the stays have a chosen study.
         unreadable_dicom_ids: those whose file is absent or not readable.
+        copied: images, and stays of a kind of notes, that come from earlier tensors.
     """
 
     table: pa.Table
     manifest: pl.DataFrame
     images_asked: int
     unreadable_dicom_ids: tuple[str, ...]
+    copied: int
 
 
 Spread = Callable[[Callable[[PartJob], Part], Iterable[PartJob]], Iterable[Part]]
@@ -95,13 +100,24 @@ def make_part(job: PartJob) -> Part:
     """Bin, decode, tokenise and join one chunk of stays."""
     source = open_source(job.warehouse_dir, job.cxr_dir, config=job.config)
     grid = read_grid(source, job.rows)
-    images = read_cxr(source, job.rows)
+    images = read_cxr(source, job.rows, reuse=job.reuse)
+    notes = {
+        m: read_notes(source, m, rows=job.rows, tokenizer=job.tokenizer, reuse=job.reuse)
+        for m in (Modality.RR, Modality.DN)
+    }
     stays = StayColumns(
         index=job.rows,
         label=job.label,
         grid=grid,
         ehr=None if grid is None else value_columns(grid, source.layout, scaler=job.scaler),
         cxr=images.image,
-        notes={m: read_notes(source, m, rows=job.rows, tokenizer=job.tokenizer) for m in (Modality.RR, Modality.DN)},
+        notes={m: found.chunks for m, found in notes.items()},
+        key={Modality.CXR: images.key, **{m: found.key for m, found in notes.items()}},
     )
-    return Part(stay_table(stays), manifest_rows(stays, source.layout), images.asked, images.unreadable_dicom_ids)
+    return Part(
+        table=stay_table(stays),
+        manifest=manifest_rows(stays, source.layout),
+        images_asked=images.asked,
+        unreadable_dicom_ids=images.unreadable_dicom_ids,
+        copied=images.copied + sum(found.copied for found in notes.values()),
+    )

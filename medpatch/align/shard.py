@@ -1,7 +1,7 @@
 """Mart tables to Parquet shards: the whole alignment, a chunk of stays at a time."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from medpatch.align.label import read_labels
 from medpatch.align.mart import read_stay_index
 from medpatch.align.part import PartJob, Spread, make_part, on_threads
 from medpatch.align.report import AlignReport, summarise, write_description
+from medpatch.align.reuse import open_reuse
 from medpatch.align.scaler import save_scaler
 from medpatch.align.source import chunks, open_source
 from medpatch.align.writer import ShardWriter
@@ -32,6 +33,7 @@ def write_shards(
     config: PipelineConfig,
     out_dir: Path,
     inputs: str,
+    earlier: Sequence[Path] = (),
     spread: Spread = on_threads,
     progress: Callable[[int, int], None] | None = None,
 ) -> AlignReport:
@@ -45,6 +47,7 @@ def write_shards(
         config: the run.
         out_dir: the folder to make; absent or whole at any time.
         inputs: digest of what the tensors are made from.
+        earlier: tensor folders; images and notes that they made from the same sources are copied from there.
         spread: applies a function to the chunks: on the cores here, or on a cluster, with the same outcome.
         progress: told (stays done, stays to do); a fitted scaler reads the train stays twice.
 
@@ -74,14 +77,16 @@ def write_shards(
             config=config,
             scaler=scaler,
             tokenizer=tokenizer,
+            reuse=open_reuse(earlier, config.modality, tokenizer=tokenizer),
         )
         writer = ShardWriter(folder, config.modality.shard_stays)
-        image_count = 0
+        image_count = copied = 0
         unreadable: list[str] = []
         for part in spread(make_part, jobs):
             writer.add(part.table, part.manifest)
             image_count += part.images_asked
             unreadable += part.unreadable_dicom_ids
+            copied += part.copied
             advance(part.table.num_rows)
         manifest = writer.finish()
         report = summarise(manifest, config, image_count=image_count, unreadable=unreadable)
@@ -93,6 +98,8 @@ def write_shards(
             vocabulary_size=0 if tokenizer is None else len(tokenizer),
             pad_id=0 if tokenizer is None else tokenizer.pad_token_id,
         )
+    if copied:
+        logger.info("%d images and stays of notes were copied from earlier tensors", copied)
     _log(report, config)
     return report
 

@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from medpatch.align.channel import ChannelLayout, read_channels
-from medpatch.align.cxr import read_images
+from medpatch.align.cxr import read_images, size_and_time
 from medpatch.align.ehr import EhrGrid, bin_events, encode_events
 from medpatch.align.mart import read_stays, scan_mart
 from medpatch.align.note import NoteChunks, chunk_notes, join_notes
+from medpatch.align.reuse import Cells, Reuse
 from medpatch.config.error import ConfigError, ContractError
 from medpatch.config.name import Modality
 from medpatch.config.pipeline import PipelineConfig
@@ -60,13 +61,32 @@ class Images:
 
     Attributes:
         image: per stay (H, H) uint8, or None.
+        key: per stay what the image was made from (see `Reuse`), or None.
+        copied: how many come from earlier tensors.
         asked: how many of the stays have a chosen study.
         unreadable_dicom_ids: those of them whose file is absent or not readable.
     """
 
     image: list[np.ndarray | None]
+    key: list[bytes | None]
+    copied: int
     asked: int
     unreadable_dicom_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The notes of one modality of n stays.
+
+    Attributes:
+        chunks: tokenised; None where the run has no such notes.
+        key: per stay what its notes were made from (see `Reuse`), or None.
+        copied: stays whose notes come from earlier tensors.
+    """
+
+    chunks: NoteChunks | None
+    key: list[bytes | None]
+    copied: int
 
 
 def open_source(warehouse_dir: Path, cxr_dir: Path | None, *, config: PipelineConfig) -> Source:
@@ -105,15 +125,16 @@ def read_grid(source: Source, rows: pl.DataFrame) -> EhrGrid | None:
     )
 
 
-def read_cxr(source: Source, rows: pl.DataFrame) -> Images:
-    """The chosen radiograph of these stays.
+def read_cxr(source: Source, rows: pl.DataFrame, *, reuse: Reuse) -> Images:
+    """The chosen radiograph of these stays, copied from earlier tensors where they have it.
 
     Raises:
         ContractError: a stay has more than one chosen study.
     """
     image: list[np.ndarray | None] = [None] * rows.height
+    key: list[bytes | None] = [None] * rows.height
     if Modality.CXR not in source.table or source.cxr_dir is None:
-        return Images(image, 0, ())
+        return Images(image, key, 0, 0, ())
     study = read_stays(source.table[Modality.CXR], rows["stay_id"])
     repeated = study.filter(pl.col("stay_id").is_duplicated())
     if not repeated.is_empty():
@@ -121,24 +142,53 @@ def read_cxr(source: Source, rows: pl.DataFrame) -> Images:
             f"cxr_study: {repeated['stay_id'].n_unique()} stays have several images (first stay_id "
             f"{repeated['stay_id'].min()}), expected the one chosen; look at sql/5_modality/cxr_study.sql"
         )
-    files = [source.cxr_dir / path for path in study["image_path"].fill_null("")]
-    squares = read_images(files, source.config.modality.image_size_px)
-    for position, square in zip(rows["stay_id"].search_sorted(study["stay_id"]), squares, strict=True):
-        image[position] = square
-    is_unreadable = [square is None for square in squares]
-    return Images(image, study.height, tuple(study["dicom_id"].filter(pl.Series(is_unreadable, dtype=pl.Boolean))))
+    paths = study["image_path"].fill_null("").to_list()
+    keys = [reuse.key(Modality.CXR, path, *size_and_time(source.cxr_dir / path)) for path in paths]
+    size_px = source.config.modality.image_size_px
+    cells = reuse.find(Modality.CXR, keys)
+    absent = [source.cxr_dir / path for path, k in zip(paths, keys, strict=True) if k not in cells.place]
+    decoded = iter(read_images(absent, size_px))
+    unreadable: list[str] = []
+    for position, dicom_id, k in zip(
+        rows["stay_id"].search_sorted(study["stay_id"]), study["dicom_id"], keys, strict=True
+    ):
+        square = _square(cells, k, size_px=size_px) if k in cells.place else next(decoded)
+        image[position], key[position] = square, None if square is None else k
+        if square is None:
+            unreadable.append(dicom_id)
+    return Images(image, key, study.height - len(absent), study.height, tuple(unreadable))
 
 
 def read_notes(
-    source: Source, modality: Modality, *, rows: pl.DataFrame, tokenizer: "PreTrainedTokenizerFast | None"
-) -> NoteChunks | None:
-    """The tokenised notes of these stays; None where the run has no such notes."""
+    source: Source,
+    modality: Modality,
+    *,
+    rows: pl.DataFrame,
+    tokenizer: "PreTrainedTokenizerFast | None",
+    reuse: Reuse,
+) -> Notes:
+    """The tokenised notes of these stays, copied from earlier tensors where they have the same text."""
+    key: list[bytes | None] = [None] * rows.height
     if modality not in source.table or tokenizer is None:
-        return None
-    return chunk_notes(
-        join_notes(read_stays(source.table[modality], rows["stay_id"])),
+        return Notes(None, key, 0)
+    joined = join_notes(read_stays(source.table[modality], rows["stay_id"]))
+    keys = [reuse.key(modality, text) for text in joined["text"]]
+    positions = rows["stay_id"].search_sorted(joined["stay_id"]).to_list()
+    for position, k in zip(positions, keys, strict=True):
+        key[position] = k
+    cells = reuse.find(modality, keys)
+    is_absent = pl.Series([k not in cells.place for k in keys], dtype=pl.Boolean)
+    chunks = chunk_notes(
+        joined.filter(is_absent),
         rows["stay_id"].to_numpy(),
         tokenizer=tokenizer,
         chunk_tokens=source.config.modality.note_chunk_tokens,
         max_chunks=source.config.modality.note_max_chunks,
     )
+    copied = joined.height - int(is_absent.sum())
+    return Notes(chunks.filled_from(cells.column, [cells.place.get(k) for k in key]) if copied else chunks, key, copied)
+
+
+def _square(cells: Cells, key: bytes, *, size_px: int) -> np.ndarray:
+    pixels = cells.column[cells.place[key]].as_buffer()
+    return np.frombuffer(pixels, dtype=np.uint8).reshape(size_px, size_px)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from medpatch.align.channel import ChannelLayout
 from medpatch.align.ehr import EhrGrid
 from medpatch.align.note import NoteChunks
+from medpatch.align.reuse import key_column
 from medpatch.config.error import ContractError
 from medpatch.config.name import Modality
 from medpatch.contract.tensor import EHR_CHANNELS, EHR_TYPE, EHR_VALUE_COLUMNS, STAY_SCHEMA
@@ -26,6 +27,7 @@ class StayColumns:
         ehr: (R, 59) float32, scaled, rows as in `grid`; None without EHR.
         cxr: per stay (H, H) uint8 or None.
         notes: chunks of rr and dn, None where the run has none.
+        key: per modality and stay, what its image or notes were made from, or None.
     """
 
     index: pl.DataFrame
@@ -34,28 +36,28 @@ class StayColumns:
     ehr: np.ndarray | None
     cxr: Sequence[np.ndarray | None]
     notes: Mapping[Modality, NoteChunks | None]
+    key: Mapping[Modality, Sequence[bytes | None]]
 
 
 def stay_table(stays: StayColumns) -> pa.Table:
     """One row per stay in STAY_SCHEMA; what is absent is null, never zeros."""
     count, label_count = stays.label.shape
-    label = pa.ListArray.from_arrays(
-        np.arange(0, (count + 1) * label_count, label_count, dtype=np.int32), pa.array(stays.label.ravel())
-    )
+    label_offset = np.arange(0, (count + 1) * label_count, label_count, dtype=np.int32)
+    label = pa.ListArray.from_arrays(_arrow(label_offset), _arrow(stays.label.ravel()))
     columns = {
-        "stay_id": pa.array(stays.index["stay_id"].to_numpy(), pa.int64()),
-        "subject_id": pa.array(stays.index["subject_id"].to_numpy(), pa.int64()),
+        "stay_id": stays.index["stay_id"].to_arrow(),
+        "subject_id": stays.index["subject_id"].to_arrow(),
         "label": label,
         **_ehr_columns(stays),
-        "cxr": pa.array([None if image is None else image.tobytes() for image in stays.cxr], pa.binary()),
-        "cxr_size_px": pa.array([None if image is None else len(image) for image in stays.cxr], pa.int32()),
+        "cxr": _image_column(stays.cxr),
+        "cxr_size_px": pl.Series([None if i is None else len(i) for i in stays.cxr], dtype=pl.Int32).to_arrow(),
         **{str(m): _note_column(chunks, count) for m, chunks in stays.notes.items()},
     }
     return pa.table([columns[name].cast(STAY_SCHEMA.field(name).type) for name in STAY_SCHEMA.names], STAY_SCHEMA)
 
 
 def manifest_rows(stays: StayColumns, layout: ChannelLayout) -> pl.DataFrame:
-    """MANIFEST_SCHEMA without `shard` and `row`, which the writer of the shards knows."""
+    """MANIFEST_SCHEMA and the keys, without `shard` and `row`, which the writer of the shards knows."""
     images = stays.cxr
     return stays.index.select("stay_id", "subject_id", "split", "window_hours").with_columns(
         *_ehr_statistics(stays, layout),
@@ -69,6 +71,7 @@ def manifest_rows(stays: StayColumns, layout: ChannelLayout) -> pl.DataFrame:
         ),
         pl.Series("label_count", np.full(len(stays.label), stays.label.shape[1], dtype=np.int64)),
         pl.Series("label_sum", stays.label.sum(axis=1, dtype=np.int64)),
+        *(pl.Series(key_column(m), keys, pl.Binary) for m, keys in stays.key.items()),
     )
 
 
@@ -89,7 +92,7 @@ def _bytes_column(offset: np.ndarray, value: np.ndarray) -> pa.BinaryArray:
             f"{len(offset) - 1} stays have {offset[-1]} time steps, more than one column of bytes holds; "
             "look at stay_index.window_hours"
         )
-    is_valid = pa.array(np.diff(offset) > 0).buffers()[1]
+    is_valid = _arrow(np.diff(offset) > 0).buffers()[1]
     start = pa.py_buffer((offset * width).astype(np.int32))
     return pa.Array.from_buffers(
         pa.binary(), len(offset) - 1, [is_valid, start, pa.py_buffer(np.ascontiguousarray(value))]
@@ -97,16 +100,20 @@ def _bytes_column(offset: np.ndarray, value: np.ndarray) -> pa.BinaryArray:
 
 
 def _note_column(notes: NoteChunks | None, count: int) -> pa.Array:
-    if notes is None:
-        return pa.nulls(count, STAY_SCHEMA.field("rr").type)
-    chunks = pa.ListArray.from_arrays(notes.chunk_offset, pa.array(notes.input_ids, pa.int32()))
-    return pa.ListArray.from_arrays(_null_where_empty(notes.stay_offset), chunks)
+    return pa.nulls(count, STAY_SCHEMA.field("rr").type) if notes is None else notes.column
 
 
-def _null_where_empty(offset: np.ndarray) -> pa.Array:
-    """Arrow list offsets; a null offset makes its row null."""
-    is_empty = np.append(np.diff(offset) == 0, False)
-    return pa.array(offset.astype(np.int32), pa.int32(), mask=is_empty)
+def _arrow(values: np.ndarray) -> pa.Array:
+    """By way of polars: pyarrow would look for pandas first, which takes half a second where nothing else needs it."""
+    return pl.Series(values).to_arrow()
+
+
+def _image_column(images: Sequence[np.ndarray | None]) -> pa.BinaryArray:
+    """The pixels of each image as bytes."""
+    offset = np.cumsum([0, *(0 if image is None else image.size for image in images)])
+    present = [image.ravel() for image in images if image is not None]
+    pixels = np.concatenate(present) if present else np.zeros(0, dtype=np.uint8)
+    return _bytes_column(offset, pixels[:, None])
 
 
 def _ehr_statistics(stays: StayColumns, layout: ChannelLayout) -> list[pl.Series]:

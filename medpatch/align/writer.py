@@ -6,7 +6,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medpatch.contract.tensor import MANIFEST, MANIFEST_SCHEMA, shard_name
+from medpatch.align.reuse import COPIED, key_column
+from medpatch.contract.tensor import MADE_FROM, MANIFEST, MANIFEST_SCHEMA, shard_name
 
 
 class ShardWriter:
@@ -32,14 +33,14 @@ class ShardWriter:
     def add(self, table: pa.Table, manifest: pl.DataFrame) -> None:
         """Take in rows of any splits; `manifest` has one row per row of `table`, in the same order."""
         for split in manifest["split"].unique().sort():
-            is_split = (manifest["split"] == split).to_numpy()
+            is_split = manifest["split"] == split
             rows = manifest.filter(is_split)
             first = self.row_count.get(split, 0)
             number = pl.int_range(first, first + rows.height, eager=True)
             shard = [shard_name(split, int(n)) for n in number // self.shard_stays]
             self.manifest.append(rows.with_columns(pl.Series("shard", shard), (number % self.shard_stays).alias("row")))
             self.row_count[split] = first + rows.height
-            self.waiting.setdefault(split, []).append(table.filter(pa.array(is_split)))
+            self.waiting.setdefault(split, []).append(table.filter(is_split.to_arrow()))
             while sum(part.num_rows for part in self.waiting[split]) >= self.shard_stays:
                 self._write(split)
 
@@ -48,7 +49,10 @@ class ShardWriter:
         for split, parts in self.waiting.items():
             if any(part.num_rows for part in parts):
                 self._write(split)
-        manifest = pl.concat(self.manifest).sort("shard", "row").select(MANIFEST_SCHEMA.names)
+        rows = pl.concat(self.manifest).sort("shard", "row")
+        keys = [name for name in map(key_column, COPIED) if name in rows.columns]
+        rows.select("shard", "row", *keys).write_ipc(self.folder / MADE_FROM)
+        manifest = rows.select(MANIFEST_SCHEMA.names)
         pq.write_table(manifest.to_arrow().cast(MANIFEST_SCHEMA), self.folder / MANIFEST, compression="zstd")
         return manifest
 

@@ -35,7 +35,7 @@ class ModalityConfig(Frozen):
     text_arms: tuple[TextArm, ...] = Field(
         (),
         description="with_discharge_note adds dn; radiology_without_cxr_reports leaves out reports of chest "
-        "radiographs; reports_known_by_window_end keeps reports charted and stored by then",
+        "radiographs; reports_known_by_window_end keeps reports charted and, where the time is known, stored by then",
     )
     scaling: Scaling = Field(
         Scaling.PUBLISHED, description="EHR statistics: the published ones, or fitted on the train split"

@@ -92,6 +92,11 @@ class FusionConfig(Frozen):
         0, ge=0, description="calibrate so many token positions each on its own; 0 = one temperature per label"
     )
     fuser: Fuser = Fuser.NONE
+    shares_projection: bool = Field(
+        True,
+        description="high and low pools of a modality go through one projection, at half the cost of two, as "
+        "published; without a fuser only",
+    )
     use_joint: bool = True
     use_missingness: bool = True
     use_late: bool = True

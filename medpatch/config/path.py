@@ -98,6 +98,7 @@ def child_environment(paths: PathConfig, **more: str) -> dict[str, str]:
     """Environment of a process we start: ours, the same locations, and `more`."""
     return {
         **os.environ,
+        "MEDPATCH_RAW_DIR": str(paths.raw_dir),
         "MEDPATCH_WORK_DIR": str(paths.work_dir),
         "MLFLOW_TRACKING_URI": paths.tracking_uri,
         **more,

@@ -7,7 +7,7 @@ from medpatch.config.cohort import CohortConfig, SplitConfig
 from medpatch.config.modality import ModalityConfig
 from medpatch.config.model import ModelConfig
 from medpatch.config.name import Modality, Task, label_names
-from medpatch.config.train import EvaluateConfig, TrainConfig
+from medpatch.config.train import EvaluateConfig, Head, TrainConfig
 
 
 class PipelineConfig(Frozen):
@@ -29,6 +29,15 @@ class PipelineConfig(Frozen):
             )
         if self.cohort.task is Task.IN_HOSPITAL_MORTALITY and self.cohort.window_hours is None:
             raise ValueError("cohort.window_hours: in-hospital mortality needs a window in hours, for example 48")
+        return self
+
+    @model_validator(mode="after")
+    def _reported_head_exists(self) -> "PipelineConfig":
+        if self.evaluate.head in (Head.HIGH, Head.LOW) and not self.model.fusion.use_joint:
+            raise ValueError(
+                f"evaluate.head={self.evaluate.head}: without the joint module (model.fusion.use_joint=false) there is "
+                "no such head; report late"
+            )
         return self
 
     @property

@@ -7,9 +7,9 @@ from medpatch.config.name import Rival
 SearchPart = StrEnum(
     "SearchPart",
     {"ALL": "all", "UNIMODAL": "unimodal", "CONFIDENCE": "confidence", "FUSION": "fusion"}
-    | {rival.name: str(rival) for rival in Rival if rival not in (Rival.ENSEMBLE, Rival.BOOSTED_TREES)},
+    | {rival.name: str(rival) for rival in Rival if rival is not Rival.ENSEMBLE},
 )
-"""Every stage together, one stage, or a rival; the ensemble and the trees have none."""
+"""Every stage together, one stage, or a rival; the ensemble is not trained."""
 
 
 def searched_field(part: SearchPart) -> str:

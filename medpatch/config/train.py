@@ -56,7 +56,6 @@ class RateConfig(Frozen):
     fusion: float | None = Field(None, gt=0)
     early: float | None = Field(None, gt=0)
     joint: float | None = Field(None, gt=0)
-    ensemble: float | None = Field(None, gt=0)
     medfuse: float | None = Field(None, gt=0)
     mmtm: float | None = Field(None, gt=0)
     daft: float | None = Field(None, gt=0)
@@ -64,7 +63,7 @@ class RateConfig(Frozen):
     healnet: float | None = Field(None, gt=0)
     drfuse: float | None = Field(None, gt=0)
     availability: float | None = Field(None, gt=0)
-    boosted_trees: float | None = Field(None, gt=0)
+    boosted_trees: float = Field(0.04, gt=0, description="shrinkage of each tree, of another size than the others")
 
 
 class TrainConfig(Frozen):

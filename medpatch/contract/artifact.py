@@ -113,6 +113,14 @@ def fingerprint(target: Path) -> str:
         ) from error
 
 
+def is_left_behind(folder: Path) -> bool:
+    """True for a temporary folder of `replacing` whose process was of this machine and no longer runs."""
+    name, _, process = folder.stem.rpartition(f".{socket.gethostname()}-")
+    pid = process.split("-")[0]
+    is_temporary = name.startswith(".") and folder.suffix in (".tmp", ".old")
+    return is_temporary and pid.isdigit() and not _runs(int(pid))
+
+
 def replace_text(file: Path, text: str) -> None:
     """Write a small file beside itself, then rename, so that a reader never sees half of it."""
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
@@ -133,10 +141,8 @@ def _content(file: Path) -> str:
 
 def _sweep(target: Path) -> None:
     """Remove what processes of this machine that no longer run left beside `target`."""
-    prefix = f".{target.name}.{socket.gethostname()}-"
-    for left in target.parent.glob(f"{prefix}*"):
-        pid = left.name.removeprefix(prefix).split("-")[0]
-        if left.suffix in (".tmp", ".old") and pid.isdigit() and not _runs(int(pid)):
+    for left in target.parent.glob(f".{target.name}.*"):
+        if is_left_behind(left):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -66,8 +66,9 @@ class FusionOutput:
     """Logits of every head.
 
     Attributes:
-        high: (B, K) from the tokens the model is sure of.
-        low: (B, K) from the others.
+        high: (B, K) from the tokens the model is sure of; without a joint module the missingness head, or `late`
+            where there is none.
+        low: (B, K) from the others; without a joint module as `high`.
         late: (B, K) the weighted sum of all heads; the reported prediction.
         unimodal: per modality (B, K); rows of absent stays are meaningless and masked in `late`.
         missingness: (B, K) from the presence pattern alone.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from medpatch.config.error import CheckpointError
 
@@ -96,7 +97,7 @@ def measure_confidence(
         temperature: (K,), the mean over positions where there are several; only reported.
         label_names: K names.
     """
-    before, after = _sigmoid(logit.astype(float)), _sigmoid(scaled.astype(float))
+    before, after = expit(logit.astype(float)), expit(scaled.astype(float))
     return tuple(
         _one_label(
             before[:, k],
@@ -188,7 +189,3 @@ def _nll(probability: Floats, is_positive: NDArray[np.bool_]) -> float | None:
 
 def _mean(value: NDArray) -> float | None:
     return float(np.mean(value)) if len(value) else None
-
-
-def _sigmoid(z: Floats) -> Floats:
-    return 0.5 * (1 + np.tanh(z / 2))

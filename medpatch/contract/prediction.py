@@ -15,7 +15,8 @@ PREDICTION_SCHEMA = pa.schema(
         ("is_available", pa.bool_()),
     ]
 )
-"""`model` is "medpatch" (its late head), "medpatch_high", "medpatch_low", "unimodal_<modality>", "late", "early".
+"""`model` is "medpatch" (the head that is reported), "medpatch_high", "medpatch_low", "medpatch_late" (where it is
+not the reported one), "medpatch_without_<modality>", "unimodal_<modality>", "late", or the name of a rival.
 
 `is_available` is False where a unimodal model has no input for the stay; its probability is then the train
 prevalence, so that every model can be judged on every stay as well as on its own.

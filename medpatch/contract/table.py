@@ -1,8 +1,13 @@
 """Columns and types of the mart tables that Python reads, as Parquet in the warehouse folder."""
 
+from collections.abc import Mapping, Sequence
+
+import polars as pl
 import pyarrow as pa
 
 TIME = pa.timestamp("us")
+MADE_UP = "MADE_UP.json"
+"""File at the root of a made-up tree, or of made-up parts of one, that says so."""
 
 TABLES: dict[str, pa.Schema] = {
     "stay": pa.schema(
@@ -116,3 +121,12 @@ only. Categorical channels carry `value_text`, numeric ones `value`.
 def warehouse_file(name: str) -> str:
     """File name of a mart table inside the warehouse folder."""
     return f"{name}.parquet"
+
+
+def small_table(rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
+    """A few rows of whole numbers and texts as a table.
+
+    Made by polars: pyarrow would look for pandas first, which takes half a second where nothing else needs it.
+    """
+    kinds = {field.name: pl.String if field.type == pa.string() else pl.Int64 for field in schema}
+    return pl.DataFrame(rows, schema=kinds).to_arrow().cast(schema)

@@ -64,6 +64,8 @@ largest, over time steps, of the number of lit one-hot columns (5 when every cat
 """
 
 MANIFEST = "manifest.parquet"
+MADE_FROM = "made_from.arrow"
+"""Per stay, its shard and row, and a key of what its image and notes were made from; null where absent."""
 SCALER = "scaler.json"
 SPEC = "spec.json"
 """What the model builder must know: modalities, label names, sizes, counts, train prevalence."""

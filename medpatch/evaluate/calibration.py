@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from statsmodels.stats.proportion import proportion_confint
 
 Floats = NDArray[np.floating]
@@ -125,7 +126,7 @@ def _fit(design: Floats, y: Floats, *, offset: Floats) -> Floats:
     beta = np.zeros(design.shape[1])
     loss = _loss(design, y, offset=offset, beta=beta)
     for _ in range(NEWTON_STEPS):
-        p = _sigmoid(offset + design @ beta)
+        p = expit(offset + design @ beta)
         curvature = (design * (p * (1 - p))[:, None]).T @ design
         try:
             step = np.linalg.solve(curvature, design.T @ (y - p))
@@ -148,7 +149,3 @@ def _fit(design: Floats, y: Floats, *, offset: Floats) -> Floats:
 def _loss(design: Floats, y: Floats, *, offset: Floats, beta: Floats) -> float:
     z = offset + design @ beta
     return float(np.sum(np.logaddexp(0, z) - y * z))
-
-
-def _sigmoid(z: Floats) -> Floats:
-    return 0.5 * (1 + np.tanh(z / 2))

@@ -12,7 +12,7 @@ from medpatch.data.held_out import split_val
 from medpatch.evaluate.compare import Comparison, compare
 from medpatch.evaluate.metric import auroc, macro, single_class_labels
 from medpatch.evaluate.name import MEDPATCH, TASK_WORDS, UNIMODAL_PREFIX, compared, is_unimodal, modality_set, unimodal
-from medpatch.evaluate.oracle import gap_closed, oracle_auroc
+from medpatch.evaluate.oracle import covers, gap_closed, oracle_auroc, strongest_single
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.summary import Judged, ModelResult, judge_models, with_difference
 
@@ -89,8 +89,13 @@ def judge(
         for one in judged.values()
     )
     warnings += [*notes, *_thin(judged, config.evaluate.bootstrap_resamples)]
-    if oracle_dir is not None:
-        results, left_out = _with_oracle(results, oracle_dir, test=first, config=config, best_single=best_single)
+    if oracle_dir is not None and not covers(config):
+        warnings.append(
+            "oracle: it is known for the published extraction with every report and the usual window, which this run "
+            "does not have; left out"
+        )
+    elif oracle_dir is not None:
+        results, left_out = _with_oracle(results, oracle_dir, test=first, config=config)
         warnings += left_out
     own = []
     for number, single in enumerate(singles):
@@ -151,20 +156,20 @@ def _with_oracle(
     *,
     test: SplitPrediction,
     config: PipelineConfig,
-    best_single: str | None,
 ) -> tuple[tuple[ModelResult, ...], tuple[str, ...]]:
     modalities = config.modality.modalities
     everything = modality_set(MEDPATCH, modalities)
     sets = {r.model: modality_set(r.model, modalities) for r in results}
     wanted = tuple(dict.fromkeys([*sets.values(), everything]))
     best, left_out = oracle_auroc(oracle_dir, test, task=config.cohort.task, sets=wanted)
-    single = next((r.macro.auroc.value for r in results if r.model == best_single), float("nan"))
+    single = strongest_single(results)
     extended = []
     for result in results:
         closed = None
         # a single modality cannot close a gap that starts at the best of them
-        if everything in best and best_single is not None and not is_unimodal(result.model):
-            closed = gap_closed(result.macro.auroc.value, best_single=single, oracle_all=best[everything])
+        if everything in best and single is not None and not is_unimodal(result.model):
+            start = single.macro.auroc.value
+            closed = gap_closed(result.macro.auroc.value, best_single=start, oracle_all=best[everything])
         extended.append(replace(result, oracle_auroc=best.get(sets[result.model]), gap_closed=closed))
     return tuple(extended), left_out
 

@@ -1,6 +1,6 @@
 """Best possible probabilities of made-up data, beside which a model can be seen to fall short."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from medpatch.config.name import Task
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.preset import preset
 from medpatch.contract.prediction import ORACLE_SCHEMA
 from medpatch.evaluate.metric import auroc, macro
+from medpatch.evaluate.name import is_unimodal
 from medpatch.evaluate.prediction import SplitPrediction
+from medpatch.evaluate.summary import ModelResult
 
 
 def oracle_auroc(
@@ -50,6 +54,25 @@ def gap_closed(model: float, *, best_single: float, oracle_all: float) -> float:
     """Share of the way from the best single modality to the oracle of all; NaN where there is no way."""
     way = oracle_all - best_single
     return (model - best_single) / way if way > 0 else float("nan")
+
+
+def covers(config: PipelineConfig) -> bool:
+    """True where the oracle knows what the models were given: the published extraction, its window, every report.
+
+    Another rule, arm or window gives a model more or less than the oracle was computed for.
+    """
+    own = preset(str(config.cohort.task)).cohort
+    return not config.cohort.rules and not config.modality.text_arms and config.cohort.window_hours == own.window_hours
+
+
+def strongest_single(results: Sequence[ModelResult]) -> ModelResult | None:
+    """The unimodal model with the best AUROC on the judged stays: where the way to the oracle starts.
+
+    It is taken there and not on validation, so that no model's share of the way is larger because validation
+    happened to favour a weaker modality.
+    """
+    singles = [r for r in results if is_unimodal(r.model) and np.isfinite(r.macro.auroc.value)]
+    return max(singles, key=lambda r: r.macro.auroc.value, default=None)
 
 
 def _matrix(rows: pa.Table, prediction: SplitPrediction) -> np.ndarray:

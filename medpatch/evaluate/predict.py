@@ -40,7 +40,11 @@ def choose_head(config: PipelineConfig, val: SplitLogits) -> Head:
     if config.evaluate.head is not Head.VALIDATION:
         return config.evaluate.head
     rows = split_val(val.subject_id, config).selection
-    score = {h: macro(auroc(val.logit[f"{MEDPATCH}_{h}"][rows], val.label[rows])).value for h in HEADS}
+    score = {
+        h: macro(auroc(val.logit[f"{MEDPATCH}_{h}"][rows], val.label[rows])).value
+        for h in HEADS
+        if f"{MEDPATCH}_{h}" in val.logit
+    }
     known = {h: value for h, value in score.items() if np.isfinite(value)}
     if not known:
         logger.warning("head: no label has two classes in the val split, so the late head is reported")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import expit
 
 from medpatch.evaluate.bootstrap import Draws, replicate
 from medpatch.evaluate.calibration import Recalibration, confidence_bins, recalibrate
@@ -121,17 +122,13 @@ def _recalibrated(logit: Floats, label: NDArray, *, draws: Draws, found: Recalib
     positives, drawn = summed(label.astype(float), draws), summed(np.ones((len(label), 1)), draws)
     has_both = (positives > 0) & (positives < drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
-        shifted = _sigmoid(x + found.intercept)
+        shifted = expit(x + found.intercept)
         step = summed(label - shifted, draws) / summed(shifted * (1 - shifted), draws)
         intercept = np.where(has_both, found.intercept + step, np.nan)
-        p = _sigmoid(found.slope_intercept + found.slope * x)
+        p = expit(found.slope_intercept + found.slope * x)
         weight, rest = p * (1 - p), label - p
         away = x - x.mean(axis=0)  # the slope is the same, the determinant keeps its digits
         w0, w1, w2 = (summed(weight * away**power, draws).astype(float) for power in (0, 1, 2))
         r0, r1 = (summed(rest * away**power, draws).astype(float) for power in (0, 1))
         slope = found.slope + (w0 * r1 - w1 * r0) / (w0 * w2 - w1**2)
     return np.where(has_both & np.isfinite(slope), slope, np.nan), intercept.astype(float)
-
-
-def _sigmoid(z: Floats) -> Floats:
-    return 0.5 * (1 + np.tanh(z / 2))

@@ -11,6 +11,7 @@ from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, style
 from medpatch.evaluate.page import Bullets, Paragraph
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
+from medpatch.evaluate.statement import rules_in_words
 from medpatch.evaluate.table import interval, p_value, percent
 from medpatch.evaluate.table_result import (
     calibration_table,
@@ -96,7 +97,7 @@ def _setting(verdict: Verdict, config: PipelineConfig) -> str:
     window = f"first {config.cohort.window_hours} h" if config.cohort.window_hours else "whole ICU stay"
     return (
         f"Window: {window}. Modalities: {', '.join(m.upper() for m in config.modality.modalities)}. Extraction: "
-        f"{config.cohort.profile}. MedPatch's reported output: {verdict.head}. "
+        f"{rules_in_words(config.cohort)}. MedPatch's reported output: {verdict.head}. "
         f"{config.evaluate.bootstrap_resamples:,} resamples of patients, seed {config.evaluate.seed}."
     )
 
@@ -120,7 +121,7 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
     if main.gap_closed is not None and main.oracle_auroc is not None:
         found.append(
             f"The best possible AUROC with all inputs is {main.oracle_auroc:.3f}; MedPatch closes "
-            f"{percent(main.gap_closed)} of the way there from the best single modality."
+            f"{percent(main.gap_closed)} of the way there from the single modality that does best on these stays."
         )
     return tuple(found)
 

@@ -4,7 +4,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from medpatch.config.name import Profile, Task
+from medpatch.config.cohort import CohortConfig, Correction, SplitConfig
+from medpatch.config.name import Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.judge import Verdict
@@ -35,9 +36,7 @@ def facts_in_words(
 
 
 def _data(config: PipelineConfig, *, made_up: str | None) -> dict[str, str]:
-    cohort, split, modality = config.cohort, config.split, config.modality
-    is_published = cohort.profile is Profile.PUBLISHED
-    by_share = f"at random, {split.val_fraction:.0%} validation, {split.test_fraction:.0%} test, the rest training"
+    cohort, modality = config.cohort, config.modality
     if cohort.task is Task.IN_HOSPITAL_MORTALITY:
         outcome = "Death between admission and discharge, by the recorded time or date of death."
     else:
@@ -45,19 +44,37 @@ def _data(config: PipelineConfig, *, made_up: str | None) -> dict[str, str]:
     return {
         "task": TASK_WORDS[cohort.task],
         "modalities": ", ".join(m.upper() for m in modality.modalities),
-        "rules": "as published" if is_published else "with the known mistakes of the published ones repaired",
+        "rules": rules_in_words(cohort),
         "outcome": outcome,
         "watched": f"the first {cohort.window_hours} h of the ICU stay"
         if cohort.window_hours
         else "the whole ICU stay",
         "min_age": str(cohort.min_age_years),
         "timestep": f"{cohort.timestep_hours:g}",
-        "split": "the published lists of patients" if split.list_dir else by_share,
+        "split": _split_in_words(config.split),
         "scaling": str(modality.scaling),
         "image_size": str(modality.image_size_px),
         "chunk": str(modality.note_chunk_tokens),
         "made_up": made_up or "",
     }
+
+
+def rules_in_words(cohort: CohortConfig) -> str:
+    """Which extraction rules were in force."""
+    if not cohort.rules:
+        return "as published"
+    if set(cohort.rules) == set(Correction):
+        return "with the known mistakes of the published ones repaired"
+    return f"as published but for {', '.join(cohort.rules)}"
+
+
+def _split_in_words(split: SplitConfig) -> str:
+    if split.list_dir:
+        return "the published lists of patients"
+    by_share = f"at random, {split.val_fraction:.0%} validation, {split.test_fraction:.0%} test, the rest training"
+    if split.follows_mimic_cxr:
+        return f"MIMIC-CXR's own list for patients with images; the others {by_share}"
+    return by_share
 
 
 def _model(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) -> dict[str, str]:

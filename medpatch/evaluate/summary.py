@@ -82,7 +82,7 @@ class ModelResult:
         by_run: macro AUROC of each run (training seed), in the order of the runs.
         difference: macro AUROC minus that of the best single modality, on the same resamples.
         oracle_auroc: macro AUROC of the best possible model with the same inputs; made-up data only.
-        gap_closed: share of the way from the best single modality to the oracle of all; made-up data only.
+        gap_closed: share of the way from the strongest single modality to the oracle of all; made-up data only.
     """
 
     model: str

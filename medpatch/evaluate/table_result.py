@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from medpatch.evaluate.compare import Comparison
 from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, style
+from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.summary import ModelResult, Score
 from medpatch.evaluate.table import ABSENT, Table, count, interval, number, p_value, percent
 
@@ -176,10 +177,11 @@ def _main_caption(results: Sequence[ModelResult], *, level: float, best_single: 
     if len(results[0].by_run) > 1:
         parts.append(f"Mean of {len(results[0].by_run)} training seeds; seeds are resampled with the patients.")
     if any(r.oracle_auroc is not None for r in results):
-        rival = style(best_single).label if best_single else "the best single modality"
+        strongest = strongest_single(results)
+        rival = "the best single modality" if strongest is None else style(strongest.model).label
         parts.append(
             "Oracle AUROC: that of the true probabilities given the same inputs, the best expected AUROC; a small test "
             f"set can exceed it by chance. Gap closed: (AUROC − AUROC of {rival}) / (oracle AUROC of all inputs − "
-            f"AUROC of {rival}); {rival} is the best single modality on validation."
+            f"AUROC of {rival}); {rival} is the single modality with the best AUROC on these stays."
         )
     return " ".join(parts)

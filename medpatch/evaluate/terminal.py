@@ -99,7 +99,7 @@ def build_result_table(results: Sequence[ModelResult], *, title: str, level: flo
         lines.append(Line(result.model, _three(score.auroc), _three(score.auprc), tuple(numbers)))
     caption = "Every model on every test stay; without its input a model says the train prevalence."
     if has_oracle:
-        caption += " Gap closed: share of the way from the best single modality to the oracle of all."
+        caption += " Gap closed: share of the way from the strongest single modality here to the oracle of all."
     return ResultTable(title, columns, tuple(lines), f"{level:.0%}", caption, made_up)
 
 

@@ -115,7 +115,9 @@ class Zoo:
         inputs = _together([raw[m] for m in self.moving])
         features = assemble(self.medpatch, pools, raw=inputs, index=rows, device=self.device)
         output = self.medpatch.fuse(features)
-        named = {f"{MEDPATCH}_{head}": getattr(output, head) for head in HEADS}
+        # without a joint module the high and low heads are the missingness one under other names
+        heads = HEADS if self.medpatch.fusion.high_joint is not None else (Head.LATE,)
+        named = {f"{MEDPATCH}_{head}": getattr(output, head) for head in heads}
         return named | dict(drops(self.medpatch, features))
 
     def _rival(self, network: EndToEnd, tokens: TokenStore, raw: Mapping[Modality, InputStore], rows: Tensor) -> Tensor:

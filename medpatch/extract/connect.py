@@ -63,6 +63,7 @@ def scratch_database(near: Path, *, memory_limit: str = DEFAULT_MEMORY) -> Itera
                     "autoload_known_extensions": "false",
                 },
             )
+            connection.execute("PRAGMA disable_checkpoint_on_shutdown")  # nobody opens this database again
             try:
                 yield connection
             finally:
@@ -104,7 +105,12 @@ def raw_error(error: duckdb.Error, file: Path, *, first_line: int = 1) -> MedPat
         error: as raised.
         file: the raw file.
         first_line: line of the file that DuckDB was given as the first, header or record.
+
+    Raises:
+        duckdb.Error: the same, where it is the disk or the memory that did not suffice (see `full_disk_named`).
     """
+    if isinstance(error, duckdb.OutOfMemoryException) or _is_full(error):
+        raise error
     message = str(error)
     cell, line = _CELL.search(message), _LINE.search(message)
     if cell is not None:

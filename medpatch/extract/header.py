@@ -25,7 +25,7 @@ def read_header(file: Path) -> list[str]:
     """
     if file.stat().st_size == 0:
         raise RawDataError(f"{file}: the file is empty (0 bytes); download it again")
-    with _named_errors(file):
+    with named_errors(file):
         if file.suffix == ".parquet":
             return pq.read_schema(file).names
         with open_csv(file) as stream:
@@ -42,7 +42,7 @@ def has_value(file: Path, column: str, *, value: str) -> bool:
     Raises:
         RawDataError: the file is truncated.
     """
-    with _named_errors(file):
+    with named_errors(file):
         if file.suffix == ".parquet":
             return (
                 column in pq.read_schema(file).names
@@ -73,7 +73,8 @@ def check_columns(file: Path, table: RawTable, *, found: list[str]) -> None:
 
 
 @contextmanager
-def _named_errors(file: Path) -> Iterator[None]:
+def named_errors(file: Path) -> Iterator[None]:
+    """Errors of reading a raw file as a RawDataError that names it."""
     try:
         yield
     except (EOFError, zlib.error) as error:

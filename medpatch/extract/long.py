@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from medpatch.config.error import RawDataError
 from medpatch.extract.connect import free_threads, raw_error
@@ -15,8 +17,8 @@ from medpatch.extract.header import read_header
 from medpatch.extract.layer import SqlFile
 from medpatch.extract.piece import Piece, read_pieces
 from medpatch.extract.raw_table import RAW_TABLES, RawTable
-from medpatch.extract.register import empty_query, literal, regular_query, strict_query
-from medpatch.extract.regular import RegularReader
+from medpatch.extract.register import empty_query, literal, strict_query
+from medpatch.extract.regular import RegularReader, RegularRows
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,15 @@ class _Work:
     quick: RegularReader | None
     folder: Path
 
+    @property
+    def name(self) -> str:
+        """Of the raw table."""
+        return self.sql.name.removeprefix("stg_")
+
+    def part(self, number: int) -> Path:
+        """File of a piece."""
+        return self.folder / f"{number:05d}.parquet"
+
 
 def stage_in_pieces(
     connection: duckdb.DuckDBPyConnection,
@@ -69,8 +80,7 @@ def stage_in_pieces(
     """
     name = sql.name.removeprefix("stg_")
     table, header = RAW_TABLES[name], read_header(own)
-    items = connection.execute("SELECT itemid FROM ehr_itemid WHERE source_table = ?", [name]).fetchall()
-    quick = RegularReader(table, header, [item for (item,) in items]) if table.is_event else None
+    quick = _regular_reader(connection, table, name=name, header=header) if table.is_event else None
     work = _Work(connection, sql, own, table, header, quick, folder)
     folder.mkdir()
     rows_in = rows_kept = null_bytes = 0
@@ -105,15 +115,36 @@ def stage_in_pieces(
     return rows_in, rows_kept
 
 
+def _regular_reader(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, *, name: str, header: list[str]
+) -> RegularReader:
+    mapped = connection.execute("SELECT itemid FROM ehr_itemid WHERE source_table = ?", [name]).fetchall()
+    selected = connection.execute("SELECT itemid FROM ehr_selected_itemid").fetchall()
+    return RegularReader(table, header, [i for (i,) in mapped], [i for (i,) in selected])
+
+
 def _stage_piece(work: _Work, piece: Piece) -> int:
     """Rows kept of one piece."""
-    name = work.sql.name.removeprefix("stg_")
     quick = None if work.quick is None else work.quick.read(piece)
+    return _stage_strictly(work, piece) if quick is None else _stage_regular(work, piece, rows=quick)
+
+
+def _stage_regular(work: _Work, piece: Piece, *, rows: RegularRows) -> int:
+    """Rows of mapped items as they are, which is what the query makes of them; the others by the query."""
+    kept = rows.mapped.to_arrow().cast(work.table.arrow_schema)
+    if rows.others.height:
+        with work.connection.cursor() as cursor:
+            cursor.register("cells", rows.others.to_arrow())
+            cursor.execute(f"CREATE TEMP VIEW raw_{work.name} AS FROM cells")
+            others = cursor.sql(work.sql.text).to_arrow_table()
+        kept = pa.concat_tables([kept, others.cast(kept.schema)])
+    pq.write_table(kept, work.part(piece.number), compression="zstd", write_statistics=False)
+    return kept.num_rows
+
+
+def _stage_strictly(work: _Work, piece: Piece) -> int:
+    """The same for rows that the quick reader is not sure of, and for notes."""
     with work.connection.cursor() as cursor:
-        if quick is not None:
-            cursor.register("cells", quick.to_arrow())
-            cursor.execute(f"CREATE TEMP VIEW raw_{name} AS {regular_query(work.table, 'cells')}")
-            return _write(cursor, work, number=piece.number, file_order=piece.first_record)
         file = work.folder.parent / f".{work.sql.name}.{piece.number}.csv"
         file.write_bytes(piece.data)
         try:
@@ -125,7 +156,7 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
                     f"{work.own}, from line {piece.first_line} on (a text over several lines counts as one): "
                     f"{piece.records} records, {read} were read; a quoted text is not closed"
                 )
-            cursor.execute(f"CREATE TEMP VIEW raw_{name} AS FROM cells")
+            cursor.execute(f"CREATE TEMP VIEW raw_{work.name} AS FROM cells")
             return _write(cursor, work, number=piece.number, file_order=piece.first_record)
         except duckdb.Error as error:
             # the cause quotes the row, which may be a note
@@ -137,8 +168,8 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
 def _write(cursor: duckdb.DuckDBPyConnection, work: _Work, *, number: int, file_order: int) -> int:
     """Rows of a part, which is written from `raw_<table>` as the cursor knows it."""
     columns = f"* REPLACE (file_order + {file_order} AS file_order)" if work.table.is_note else "*"
-    target = literal(work.folder / f"{number:05d}.parquet")
     ((rows,),) = cursor.execute(
-        f"COPY (SELECT {columns} FROM ({work.sql.text})) TO {target} (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (SELECT {columns} FROM ({work.sql.text})) TO {literal(work.part(number))} "
+        "(FORMAT parquet, COMPRESSION zstd)"
     ).fetchall()
     return rows

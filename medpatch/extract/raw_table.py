@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
+_ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "TIMESTAMP": pa.timestamp("us"), "VARCHAR": pa.string()}
+
 
 @dataclass(frozen=True)
 class RawTable:
@@ -30,6 +34,11 @@ class RawTable:
     def is_note(self) -> bool:
         """True if a field holds pages of text, and the order of the file counts."""
         return self.dataset == "note"
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The columns with their types in Parquet."""
+        return pa.schema([(name, _ARROW[kind]) for name, kind in self.columns.items()])
 
 
 _NOTE = {
@@ -103,6 +112,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "hadm_id": "BIGINT",
             "stay_id": "BIGINT",
             "charttime": "TIMESTAMP",
+            "storetime": "TIMESTAMP",
             "itemid": "BIGINT",
             "value": "VARCHAR",
             "valuenum": "DOUBLE",
@@ -116,6 +126,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "subject_id": "BIGINT",
             "hadm_id": "BIGINT",
             "charttime": "TIMESTAMP",
+            "storetime": "TIMESTAMP",
             "itemid": "BIGINT",
             "value": "VARCHAR",
             "valuenum": "DOUBLE",

@@ -16,6 +16,17 @@ SEED_DIR = SQL_DIR / "seed"
 LONGEST_LINE_BYTES = 64 * 2**20
 CELL_ERROR = "medpatch-cell"
 """First word of an error about one cell: "medpatch-cell RECORD COLUMN WHAT"."""
+_ENUMERATED = {
+    "channel": (
+        "SELECT variable FROM seed_ehr_variable ORDER BY channel_id",
+        (("ehr_variable", "variable"), ("ehr_itemid", "variable")),
+    ),
+    "event_table": (
+        "SELECT DISTINCT source_table FROM seed_ehr_itemid ORDER BY source_table",
+        (("ehr_itemid", "source_table"),),
+    ),
+}
+"""Type -> its values, and the seed columns that have it: texts that millions of rows repeat."""
 _ZONE = r"\s*\d+-\d+-\d+[ T]+\d+:[\d:.]+\s*([Zz]|[A-Za-z]+|[+-][\d:]+)\s*"
 _MISSING = ", ".join("'" + text.replace("'", "''") + "'" for text in MISSING_VALUES)
 
@@ -32,13 +43,22 @@ def register_raw(connection: duckdb.DuckDBPyConnection, source: RawSource | None
 
 
 def register_seeds(connection: duckdb.DuckDBPyConnection, seed_dir: Path = SEED_DIR) -> None:
-    """One view per CSV of sql/seed, named after it, of a table read once; types are found from all rows."""
+    """One view per CSV of sql/seed, named after it, of a table read once; types are found from all rows.
+
+    The order of channels is that of their numbers, which is also the order of their names.
+    """
     for file in sorted(seed_dir.glob("*.csv")):
         connection.execute(
             f"CREATE OR REPLACE TABLE seed_{file.stem} AS "
-            f"FROM read_csv({literal(file)}, header = true, sample_size = -1, nullstr = '')"
+            f"FROM read_csv({literal(file)}, header = true, sample_size = -1, nullstr = '', "
+            "delim = ',', quote = '\"', escape = '\"')"
         )
         connection.execute(f"CREATE OR REPLACE VIEW {file.stem} AS FROM seed_{file.stem}")
+    for kind, (values, columns) in _ENUMERATED.items():
+        connection.execute(f"CREATE TYPE IF NOT EXISTS {kind} AS ENUM ({values})")
+        for table, column in columns:
+            connection.execute(f"ALTER TABLE seed_{table} ALTER {column} TYPE {kind}")
+            connection.execute(f"CREATE OR REPLACE VIEW {table} AS FROM seed_{table}")
 
 
 def register_parquet(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -69,17 +89,6 @@ def empty_query(table: RawTable) -> str:
     """The columns of a table without a row."""
     columns = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in table.columns.items())
     return f"SELECT {columns} WHERE FALSE"
-
-
-def regular_query(table: RawTable, relation: str) -> str:
-    """What the quick reader gave, with the texts that mean "no value" as null."""
-    columns = ", ".join(
-        f'CASE WHEN "{name}" NOT IN ({_MISSING}) THEN "{name}" END AS "{name}"'
-        if kind == "VARCHAR"
-        else f'CAST("{name}" AS {kind}) AS "{name}"'
-        for name, kind in table.columns.items()
-    )
-    return f"SELECT {columns} FROM {relation}"
 
 
 def strict_query(file: Path, table: RawTable, *, header: list[str], has_header: bool = True) -> str:

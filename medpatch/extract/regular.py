@@ -9,12 +9,25 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from medpatch.extract.piece import Piece, outside_quotes
-from medpatch.extract.raw_table import RawTable
+from medpatch.extract.piece import Piece
+from medpatch.extract.raw_table import MISSING_VALUES, RawTable
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _KIND = {"BIGINT": pl.Int64, "DOUBLE": pl.Float64}
-_NOT_A_DELIMITER = bytes(set(range(256)) - {ord(","), ord("\n")})
+
+
+@dataclass(frozen=True)
+class RegularRows:
+    """The rows of a piece that any configuration can need, columns and types as in `raw_table`.
+
+    Attributes:
+        mapped: rows of the mapped items, which staging keeps as they are.
+        others: rows whose value is not a number, of items that the published map selects besides; of them
+            staging keeps a trace.
+    """
+
+    mapped: pl.DataFrame
+    others: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -24,50 +37,49 @@ class RegularReader:
     Attributes:
         table: the raw table.
         header: its columns in the order of the file.
-        itemids: items whose rows are all wanted.
+        mapped: items whose rows are all wanted.
+        selected: items of which staging looks at the values that are no numbers.
     """
 
     table: RawTable
     header: Sequence[str]
-    itemids: Sequence[int]
+    mapped: Sequence[int]
+    selected: Sequence[int]
 
-    def read(self, piece: Piece) -> pl.DataFrame | None:
-        """The rows that any configuration can need, or None where the strict reader must decide.
-
-        Kept are rows of `itemids` and rows whose value is not a number (of which SQL keeps a trace); columns
-        are typed as in `raw_table`, texts that mean "no value" are still texts in a VARCHAR column.
-        """
-        if b"\r" in piece.data or not self._has_all_fields(piece):
+    def read(self, piece: Piece) -> RegularRows | None:
+        """What the strict reader would give, or None where it must decide."""
+        if b"\r" in piece.data or not piece.is_even:
             return None
         origin = {name: self._origin(name) for name in self.table.columns}
         kind = {origin[name]: _KIND.get(kind, pl.String) for name, kind in self.table.columns.items()}
-        wanted = pl.Series(self.itemids, dtype=pl.Int64).implode()  # a list would cost 8 ms per piece
-        number = pl.col("value").cast(pl.Float64, strict=False)
-        times = [name for name, kind in self.table.columns.items() if kind == "TIMESTAMP"]
-        numbers = [name for name, kind in self.table.columns.items() if kind == "DOUBLE"]
+        wanted = pl.Series([*self.mapped, *self.selected], dtype=pl.Int64).implode()  # a list would cost 8 ms
         try:
-            return (
+            rows = (
                 pl.scan_csv(
                     piece.data, has_header=False, schema={name: kind.get(name, pl.String) for name in self.header}
                 )
                 .select(pl.col(origin[name]).alias(name) for name in self.table.columns)
-                .filter(pl.col("itemid").is_in(wanted) | (pl.col("value").is_not_null() & number.is_null()))
-                .with_columns(
-                    *(pl.col(name).str.to_datetime(TIME_FORMAT) for name in times),
-                    *(pl.col(name).fill_nan(None) for name in numbers),
-                )
+                .filter(pl.col("itemid").is_in(wanted))
                 .collect()
             )
+            is_mapped = rows["itemid"].is_in(pl.Series(self.mapped, dtype=pl.Int64).implode())
+            others = rows.filter(~is_mapped & rows["value"].is_not_null())
+            others = others.filter(others["value"].cast(pl.Float64, strict=False).is_null())
+            mapped, others = (self._typed(part) for part in (rows.filter(is_mapped), others))
         except pl.exceptions.PolarsError:
             return None
+        return RegularRows(mapped, others.filter(others["value"].is_not_null()))
 
     def _origin(self, name: str) -> str:
         return name if name in self.header else self.table.renamed[name]
 
-    def _has_all_fields(self, piece: Piece) -> bool:
-        """True if every record has as many fields as the header."""
-        delimiters = outside_quotes(piece.data).translate(None, _NOT_A_DELIMITER)
-        one = b"," * (len(self.header) - 1) + b"\n"
-        if not piece.data.endswith(b"\n"):
-            delimiters += b"\n"
-        return delimiters == one * piece.records
+    def _typed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(
+            pl.col(name).str.to_datetime(TIME_FORMAT)
+            if kind == "TIMESTAMP"
+            else pl.col(name).fill_nan(None)
+            if kind == "DOUBLE"
+            else pl.when(~pl.col(name).is_in(MISSING_VALUES)).then(name)
+            for name, kind in self.table.columns.items()
+            if kind != "BIGINT"
+        )

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medpatch.config.error import RawDataError
+from medpatch.contract.table import small_table
 from medpatch.extract.raw_table import RawTable
 
 REJECT = "reject"
@@ -38,7 +39,7 @@ class Reject:
 def write_rejects(folder: Path, rejects: list[Reject]) -> None:
     """reject.parquet of a staging folder; no row where nothing was set aside."""
     rows = [vars(reject) for reject in rejects]
-    pq.write_table(pa.Table.from_pylist(rows, schema=REJECT_SCHEMA), folder / f"{REJECT}.parquet")
+    pq.write_table(small_table(rows, REJECT_SCHEMA), folder / f"{REJECT}.parquet")
 
 
 def refuse_repeated_keys(

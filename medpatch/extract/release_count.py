@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from medpatch.config.path import SQL_DIR
+from medpatch.contract.table import small_table
 from medpatch.extract.raw_table import RAW_TABLES
 from medpatch.extract.source import RawSource
 
@@ -36,7 +37,7 @@ def release_counts(source: RawSource) -> dict[str, int]:
 def release_table(counts: Mapping[str, int]) -> pa.Table:
     """The counts as the relation that SQL reads."""
     rows = [{"source": name, "rows": count} for name, count in counts.items()]
-    return pa.Table.from_pylist(rows, schema=RELEASE_COUNT_SCHEMA)
+    return small_table(rows, RELEASE_COUNT_SCHEMA)
 
 
 def name_differences(source: RawSource, rows_read: Mapping[str, int], *, counts: Mapping[str, int]) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from medpatch.config.base import digest_of
+from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.path import code_digest
 from medpatch.contract.artifact import is_whole
+from medpatch.contract.refresh import must_be_redone
 from medpatch.extract.layer import SqlFile
 from medpatch.extract.register import SEED_DIR
 from medpatch.extract.reject import Reject
@@ -47,13 +49,17 @@ class Memory:
     """Tables of earlier staging folders, found by what they were made from."""
 
     def __init__(self, source: RawSource, staging_dir: Path) -> None:
-        """Look at `staging_dir`, which may be about to be replaced, and at the folders beside it."""
+        """Look at `staging_dir`, which may be about to be replaced, and at the folders beside it.
+
+        Nothing is taken over while the extraction is to be done again (`contract.refresh`).
+        """
         self._source = source
         self._dir = staging_dir
+        self._starts_anew = must_be_redone(staging_dir, EXTRACT_CODE)
 
     def take_over(self, file: SqlFile, folder: Path) -> StagedTable | None:
         """Link the table into `folder` if an earlier folder has it."""
-        found = self._earlier.get(self.made_from(file))
+        found = None if self._starts_anew else self._earlier.get(self.made_from(file))
         if found is None:
             return None
         earlier, table = found

@@ -12,11 +12,11 @@ from typing import Any
 from medpatch.config.base import digest_of
 from medpatch.config.error import RawDataError
 from medpatch.config.name import Modality
+from medpatch.contract.table import MADE_UP
 from medpatch.extract.header import check_columns, has_value, read_header
 from medpatch.extract.raw_table import RAW_TABLES, RawTable
 
 SUFFIXES = (".parquet", ".csv.gz", ".csv")
-MADE_UP = "MADE_UP.json"
 YEARS_SINCE_3 = "2020 - 2022"
 """Years that release 3.0 added; its columns are those of 2.2."""
 WHOLE_HASH_BYTES = 256 * 2**20

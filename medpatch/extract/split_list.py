@@ -10,6 +10,8 @@ import pyarrow as pa
 from medpatch.config.cohort import SplitConfig
 from medpatch.config.error import ConfigError, RawDataError
 from medpatch.config.name import Split
+from medpatch.contract.table import small_table
+from medpatch.extract.header import named_errors
 from medpatch.extract.source import RawSource
 
 LIST_FILES = {Split.TEST: "testset_iv.csv", Split.VAL: "valset_iv.csv"}
@@ -43,7 +45,7 @@ def read_split_list(config: SplitConfig, source: RawSource | None) -> pa.Table:
             for subject_id in _flagged(config.list_dir / name):
                 split_of.setdefault(subject_id, split)
     rows = [{"subject_id": s, "split": str(split)} for s, split in sorted(split_of.items())]
-    return pa.Table.from_pylist(rows, schema=SPLIT_LIST_SCHEMA)
+    return small_table(rows, SPLIT_LIST_SCHEMA)
 
 
 def _flagged(file: Path) -> list[int]:
@@ -96,10 +98,11 @@ def _cxr_splits(file: Path) -> dict[int, Split]:
 
 
 def _cxr_rows(file: Path) -> Iterator[tuple[str, str]]:
-    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", newline="", encoding="utf-8-sig") as stream:
+    opened = gzip.open if file.suffix == ".gz" else open
+    with named_errors(file), opened(file, "rt", newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         missing = {"subject_id", "split"} - set(reader.fieldnames or ())
         if missing:
             raise RawDataError(f"{file}: column {' and '.join(sorted(missing))} is absent; download it again")
         for row in reader:
-            yield row["subject_id"], row["split"]
+            yield row["subject_id"] or "", row["split"] or ""

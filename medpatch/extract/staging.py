@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from medpatch.config.code import EXTRACT_CODE
 from medpatch.config.error import RawDataError
 from medpatch.contract.artifact import writing
+from medpatch.contract.table import small_table
 from medpatch.extract.connect import DEFAULT_MEMORY, raw_error, scratch_database
 from medpatch.extract.layer import ROW_COUNT, SqlFile, list_layers
 from medpatch.extract.long import stage_in_pieces
@@ -70,7 +71,7 @@ def build_staging(
             logger.info("staged %s: %d of %d rows", table.source, table.rows_kept, table.rows_in)
             staged.append(table)
         counts = [{"source": t.source, "rows_in": t.rows_in, "rows_kept": t.rows_kept} for t in staged]
-        pq.write_table(pa.Table.from_pylist(counts, schema=ROW_COUNT_SCHEMA), folder / f"{ROW_COUNT}.parquet")
+        pq.write_table(small_table(counts, ROW_COUNT_SCHEMA), folder / f"{ROW_COUNT}.parquet")
         write_rejects(folder, [reject for table in staged for reject in table.rejects])
         memory.write(folder, staged)
 

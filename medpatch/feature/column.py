@@ -51,11 +51,6 @@ class ColumnWriter:
         shape = [self.rows, *(self._shape or ())]
         _beside(self.path).write_text(json.dumps({"dtype": dtype, "shape": shape}))
 
-    def finish(self) -> Tensor:
-        """All rows as one tensor that is read from the file when touched; an empty one if there were none."""
-        self.close()
-        return open_column(self.path)
-
 
 def open_column(path: Path) -> Tensor:
     """The rows that a writer left, read from the file when touched; writing into the tensor changes no file."""

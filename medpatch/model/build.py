@@ -95,7 +95,13 @@ def build_fusion(config: ModelConfig, spec: InputSpec, *, raw_width: Mapping[Mod
     """The part that the fusion stage trains, for modalities whose encoders have these widths."""
     width, labels, fusion = config.encoder.width, spec.label_count, config.fusion
     branch = {
-        m: Branch(raw, width, label_count=labels, is_projected=not _is_unprojected(config, m))
+        m: Branch(
+            raw,
+            width,
+            label_count=labels,
+            is_projected=not _is_unprojected(config, m),
+            is_shared=_shares_projection(fusion),
+        )
         for m, raw in raw_width.items()
     }
     joint = missingness = None
@@ -122,6 +128,11 @@ def _build_joint(fusion: FusionConfig, modality_count: int, *, label_count: int,
         return SequenceJoint(label_count, width, fuser=fusion.fuser, keeps_empty=is_published)
     joint = PublishedJoint if is_published else ClasswiseJoint
     return joint(modality_count, label_count, width=width)
+
+
+def _shares_projection(fusion: FusionConfig) -> bool:
+    is_classwise = fusion.fuser is Fuser.NONE and fusion.compat is Compat.REPAIRED
+    return fusion.shares_projection and fusion.use_joint and is_classwise
 
 
 def _is_unprojected(config: ModelConfig, modality: Modality) -> bool:

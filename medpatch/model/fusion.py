@@ -11,27 +11,47 @@ from medpatch.contract.batch import FusionOutput
 from medpatch.model.feature import Features, ModalityFeature
 from medpatch.model.head import Head
 from medpatch.model.late import weighted_late
+from medpatch.model.paired import paired_evidence
 
 PUBLISHED_ORDER = (Modality.EHR, Modality.CXR, Modality.DN, Modality.RR)
 
 
 class Branch(nn.Module):
-    """What belongs to one modality in fusion: three projections and the unimodal head."""
+    """What belongs to one modality in fusion: two or three projections and the unimodal head."""
 
-    def __init__(self, raw_width: int, width: int, *, label_count: int, is_projected: bool = True) -> None:
-        """Take the encoder's width, the common width D and K; `is_projected=False` needs both widths equal."""
+    def __init__(
+        self,
+        raw_width: int,
+        width: int,
+        *,
+        label_count: int,
+        is_projected: bool = True,
+        is_shared: bool = False,
+    ) -> None:
+        """Wire the modules.
+
+        Args:
+            raw_width: of the encoder.
+            width: the common width D.
+            label_count: K.
+            is_projected: False needs both widths equal.
+            is_shared: high and low pools go through one projection, `high_projection`; `low_projection` is None.
+        """
         super().__init__()
         if not is_projected and raw_width != width:
             raise ValueError(f"a branch without projection needs equal widths, got {raw_width} and {width}")
         self.unimodal_projection = nn.Linear(raw_width, width) if is_projected else nn.Identity()
         self.high_projection = nn.Linear(raw_width, width) if is_projected else nn.Identity()
-        self.low_projection = nn.Linear(raw_width, width) if is_projected else nn.Identity()
+        self.low_projection = None
+        if not is_shared:
+            self.low_projection = nn.Linear(raw_width, width) if is_projected else nn.Identity()
         self.head = Head(width, label_count)
 
     def start_from(self, projection: nn.Module, head: Head) -> None:
-        """Copy a unimodal model's projection into all three, and its head."""
+        """Copy a unimodal model's projection into all of mine, and its head."""
         for mine in (self.unimodal_projection, self.high_projection, self.low_projection):
-            mine.load_state_dict(projection.state_dict())
+            if mine is not None:
+                mine.load_state_dict(projection.state_dict())
         self.head.load_state_dict(head.state_dict())
 
 
@@ -108,6 +128,8 @@ class Fusion(nn.Module):
 
     def _joint(self, features: Features, order: Sequence[Modality]) -> tuple[Tensor, Tensor]:
         parts = [(self.branch[m], features.modality[m]) for m in order]
+        if all(b.low_projection is None for b, _ in parts):
+            return self._paired(parts)
         high = [_project(b.high_projection, f.high, has_token=f.has_high) for b, f in parts]
         low = [_project(b.low_projection, f.low, has_token=f.has_low) for b, f in parts]
         return (
@@ -121,6 +143,23 @@ class Fusion(nn.Module):
                 torch.stack([f.has_low for _, f in parts], dim=1),
                 torch.stack([f.low_confidence for _, f in parts], dim=1),
             ),
+        )
+
+    def _paired(self, parts: Sequence[tuple[Branch, ModalityFeature]]) -> tuple[Tensor, Tensor]:
+        """High and low logits where both groups of a modality share a projection."""
+        high, low = self.high_joint, self.low_joint
+        told = [
+            paired_evidence(
+                b.high_projection,
+                f,
+                norms=(high.norm[m], low.norm[m]),
+                weights=(high.weight[m], low.weight[m]),
+            )
+            for m, (b, f) in enumerate(parts)
+        ]
+        return (
+            high.add_up([t.high for t in told], torch.stack([f.has_high for _, f in parts], dim=1)),
+            low.add_up([t.low for t in told], torch.stack([f.has_low for _, f in parts], dim=1)),
         )
 
 

@@ -51,7 +51,11 @@ class ClasswiseJoint(nn.Module):
             torch.einsum("bkd,kd->bk", norm(pool), weight)
             for norm, pool, weight in zip(self.norm, pools.unbind(dim=1), self.weight, strict=True)
         ]
-        part = torch.stack(told, dim=1) + self.offset  # (B, M, K)
+        return self.add_up(told, has_token)
+
+    def add_up(self, told: Sequence[Tensor], has_token: Tensor) -> Tensor:
+        """Logits (B, K) from what each modality's normalised pools say, M of (B, K)."""
+        part = torch.stack(list(told), dim=1) + self.offset  # (B, M, K)
         return part.masked_fill(~has_token, 0.0).sum(dim=1) + self.bias
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from medpatch.config.error import ConfigError
 from medpatch.config.path import code_digest
 from medpatch.contract.artifact import replacing
-
-MADE_UP = "MADE_UP.json"
+from medpatch.contract.table import MADE_UP
 
 
 def generator() -> str:

@@ -12,6 +12,8 @@ from medpatch.track.run import TrackedRun
 logger = logging.getLogger(__name__)
 
 CHAMPION = "champion"
+NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow calls an alias that no version has; any other error is a fault of the store."""
 VALIDATION, DATA = "validation_auroc", "data_digest"
 
 
@@ -82,7 +84,9 @@ def _beats_champion(run: TrackedRun, name: str, *, score: float) -> bool:
 
     try:
         champion = run.tracking.client().get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:  # there is none yet
+    except MlflowException as error:
+        if error.error_code not in NO_CHAMPION:
+            raise
         return True
     if champion.tags.get(DATA) != run.tags.get(DATA, ""):
         return True

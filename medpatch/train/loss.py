@@ -16,7 +16,10 @@ def label_loss(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def head_losses(output: FusionOutput, label: Tensor) -> Tensor:
-    """(3,) label losses of the high, the low and the late head; all three are the late one's without joint module."""
+    """(3,) label losses of the high, the low and the late head.
+
+    Without a joint module the first two are those of the missingness head, or of the late one where that is off too.
+    """
     return torch.stack([label_loss(head, label) for head in (output.high, output.low, output.late)])
 
 

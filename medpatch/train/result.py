@@ -1,11 +1,9 @@
 """What a stage leaves beside its weights: how training went, or why there was none."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from medpatch.config.code import STAGE_CODE
 from medpatch.config.error import CheckpointError
@@ -93,11 +91,3 @@ def read_history(folder: Path) -> list[dict[str, float | None]]:
     """Per epoch: epoch, train_loss, val_loss, val_auroc, learning_rate; None where not measured."""
     file = folder / HISTORY
     return json.loads(file.read_text()) if file.exists() else []
-
-
-@contextmanager
-def scratch(out_dir: Path) -> Iterator[Path]:
-    """A folder beside `out_dir` for what only this stage needs; gone afterwards."""
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out_dir.name}.scratch-", dir=out_dir.parent) as name:
-        yield Path(name)

@@ -1,7 +1,6 @@
 """Stage 2: each token of a frozen encoder predicts the label; then temperature and threshold."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +11,6 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.confidence import ConfidenceReport, write_confidence
 from medpatch.feature.batching import shuffled
 from medpatch.feature.opening import input_spec, open_index
-from medpatch.feature.ragged import Ragged
 from medpatch.feature.seed import derive_seed, deterministic
 from medpatch.feature.split import FeatureFolder, open_features
 from medpatch.model.build import build_scorer
@@ -26,13 +24,10 @@ from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts
 from medpatch.train.step import confidence_step
 from medpatch.train.threshold import choose_threshold, fit_position_temperature
+from medpatch.train.token_logit import TokenPart, token_logits
 from medpatch.train.token_report import report_tokens
 
 logger = logging.getLogger(__name__)
-
-MOST_TOKENS_READ = 200_000
-"""Enough for a temperature and a quantile per label."""
-STAYS_AT_ONCE = 64
 
 
 def run_confidence(
@@ -113,29 +108,7 @@ def run_confidence(
             if tokens is not None:
                 write_confidence(aside, tokens)
 
-        return finish(
-            out_dir,
-            result,
-            fitted=fitted,
-            inputs=inputs,
-            session=session,
-            save=save,
-        )
-
-
-@dataclass(frozen=True)
-class TokenPart:
-    """Tokens of n stays of a split.
-
-    Attributes:
-        tokens: of the n stays.
-        label: (n, K) float.
-        subject_id: (n,) int64.
-    """
-
-    tokens: Ragged
-    label: Tensor
-    subject_id: Tensor
+        return finish(out_dir, result, fitted=fitted, inputs=inputs, session=session, save=save)
 
 
 def _read(tensor_dir: Path, split: Split, *, features: FeatureFolder, at_most: int) -> TokenPart:
@@ -173,7 +146,7 @@ def calibrate(
     """
     fusion = config.model.fusion
     if len(held_out):
-        held = _token_logits(scorer, val, stays=held_out, device=device)
+        held = token_logits(scorer, val, stays=held_out, device=device)
         scorer.temperature.copy_(
             fit_position_temperature(
                 held.logits, held.label, position=held.position, count=fusion.temperature_positions
@@ -185,11 +158,11 @@ def calibrate(
         logger.warning("%s: too few val stays to keep some for calibration; temperatures stay 1", name)
     if fusion.high_share is None:
         return
-    learned = _token_logits(scorer, train, stays=torch.arange(len(train.label)), device=device)
+    learned = token_logits(scorer, train, stays=torch.arange(len(train.label)), device=device)
     if not fusion.is_share_chosen or not len(selection):
         scorer.threshold.copy_(fit_threshold(learned.score(scorer), fusion.high_share))
         return
-    chosen = _token_logits(scorer, val, stays=selection, device=device)
+    chosen = token_logits(scorer, val, stays=selection, device=device)
     scorer.threshold.copy_(
         choose_threshold(
             learned.score(scorer),
@@ -209,43 +182,5 @@ def _held_out_report(
     """Of the val stays that chose no epoch; None where none was kept."""
     if not len(held_out):
         return None
-    held = _token_logits(scorer, val, stays=held_out, device=scorer.threshold.device)
+    held = token_logits(scorer, val, stays=held_out, device=scorer.threshold.device)
     return report_tokens(scorer, held, modality=modality, stays=len(held_out), label_names=names)
-
-
-@dataclass(frozen=True)
-class TokenLogits:
-    """What a scorer's predictor says of R tokens.
-
-    Attributes:
-        logits: (R, K), before the temperature.
-        label: (R, K) of the token's stay.
-        owner: (R,) int64 place of the token's stay among those asked for.
-        position: (R,) int64 place of the token in its stay.
-    """
-
-    logits: Tensor
-    label: Tensor
-    owner: Tensor
-    position: Tensor
-
-    def score(self, scorer: TokenScorer) -> Tensor:
-        """(R, K), with the temperature that the scorer has now."""
-        return scorer.score_logits(self.logits.unsqueeze(0), self.position.unsqueeze(0)).squeeze(0)
-
-
-def _token_logits(scorer: TokenScorer, part: TokenPart, *, stays: Tensor, device: torch.device) -> TokenLogits:
-    """Of the tokens of these stays, evenly thinned to `MOST_TOKENS_READ`."""
-    every = max(1, -(-int(part.tokens.length[stays].sum()) // MOST_TOKENS_READ))
-    logits, owners, positions = [], [], []
-    for first, index in zip(range(0, len(stays), STAYS_AT_ONCE), stays.split(STAYS_AT_ONCE), strict=True):
-        row, owner = part.tokens.flat(index)
-        length = part.tokens.length[index]
-        position = torch.arange(len(owner)) - (length.cumsum(0) - length)[owner]
-        logits.append(scorer.predictor(row[::every].to(device).float()))
-        owners.append(first + owner[::every])
-        positions.append(position[::every])
-    owner = torch.cat(owners)
-    return TokenLogits(
-        torch.cat(logits), part.label[stays][owner].to(device), owner.to(device), torch.cat(positions).to(device)
-    )

@@ -51,6 +51,7 @@ def run_trees(
         val_features=chosen.value,
         val_label=chosen.label,
         feature_names=train.names,
+        learning_rate=config.train.rate_of(name),
         seed=derive_seed(config.train.seed, name) % LARGEST_SEED,
         threads=torch.get_num_threads(),
         progress=progress,

@@ -71,10 +71,7 @@ def fusion_step(
     return step
 
 
-def judge(logits: Tensor, label: Tensor, *, auxiliary: Tensor | None = None) -> StepOutput:
-    """Label loss, plus what the network adds of its own."""
+def judge(logits: Tensor, label: Tensor) -> StepOutput:
+    """Label loss of logits and label (B, K)."""
     logits = logits.float()
-    loss = label_loss(logits, label)
-    if auxiliary is not None:
-        loss = loss + auxiliary
-    return StepOutput(loss, count=len(label), logits=logits.detach(), label=label)
+    return StepOutput(label_loss(logits, label), count=len(label), logits=logits.detach(), label=label)

@@ -9,7 +9,7 @@ from medpatch.contract.confidence import ConfidenceReport, measure_confidence
 from medpatch.model.confidence import TokenScorer
 
 if TYPE_CHECKING:
-    from medpatch.train.stage_confidence import TokenLogits
+    from medpatch.train.token_logit import TokenLogits
 
 
 @torch.no_grad()

@@ -5,9 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from medpatch.config.cohort import SplitConfig
+from medpatch.config.cohort import Correction, SplitConfig
 from medpatch.config.modality import TextArm
-from medpatch.config.name import Modality, Profile, Task
+from medpatch.config.name import Modality, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.validate.derive import EDGE_HOURS, TWO_YEARS_HOURS
 
@@ -39,13 +39,12 @@ def cxr_parameters(config: PipelineConfig) -> dict[str, Any]:
 def note_parameters(config: PipelineConfig, *, modality: Modality) -> dict[str, Any]:
     """When notes may have been written, hours after intime and before the window's end, and how many there may be.
 
-    Where the whole stay is watched, the published profile takes every report of the admission, and both take the
-    discharge note, which is written at its end.
+    Where the whole stay is watched, every report of the admission is taken unless a correction or an arm says
+    otherwise, and so is the discharge note, which is written at its end.
     """
     window = config.cohort.window_hours
-    is_limited = modality is Modality.RR and (
-        config.cohort.profile is Profile.CORRECTED or TextArm.REPORTS_KNOWN_BY_WINDOW_END in config.modality.text_arms
-    )
+    is_known_arm = TextArm.REPORTS_KNOWN_BY_WINDOW_END in config.modality.text_arms
+    is_limited = modality is Modality.RR and (Correction.REPORT_WINDOW in config.cohort.rules or is_known_arm)
     is_forbidden = modality is Modality.DN and config.cohort.task is Task.IN_HOSPITAL_MORTALITY
     return {
         "note_from_hours": -TEN_YEARS_HOURS if window is None else -EDGE_HOURS,
@@ -78,7 +77,7 @@ def split_parameters(split: SplitConfig, *, subjects: int) -> dict[str, Any]:
     bounds: dict[str, Any] = {}
     for name, fraction in (("val", split.val_fraction), ("test", split.test_fraction)):
         slack = CHANCE * math.sqrt(fraction * (1 - fraction) / max(subjects, 1))
-        is_listed = split.list_dir is not None
+        is_listed = split.list_dir is not None or split.follows_mimic_cxr
         bounds[f"{name}_share_low"] = 0.0 if is_listed else max(0.0, fraction - slack)
         bounds[f"{name}_share_high"] = 1.0 if is_listed else min(1.0, fraction + slack)
     return bounds

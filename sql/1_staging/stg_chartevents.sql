@@ -14,6 +14,7 @@ marked AS (
         hadm_id,
         stay_id,
         charttime,
+        storetime,
         itemid,
         value,
         valuenum,
@@ -21,12 +22,14 @@ marked AS (
     FROM raw_chartevents
 )
 
+-- rows of mapped items pass as they are, which the quick reader of raw files relies on;
 -- a trace costs next to nothing in a column store and decides how the published maximum compares
 SELECT
     subject_id,
     hadm_id,
     stay_id,
     CASE WHEN is_mapped THEN charttime END AS charttime,
+    CASE WHEN is_mapped THEN storetime END AS storetime,
     CASE WHEN is_mapped THEN itemid END AS itemid,
     CASE WHEN is_mapped THEN value END AS value,
     CASE WHEN is_mapped THEN valuenum END AS valuenum

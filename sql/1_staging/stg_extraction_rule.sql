@@ -17,6 +17,7 @@ SELECT
     bool_or(is_on) FILTER (WHERE rule = 'number_from_valuenum') AS falls_back_on_valuenum,
     bool_or(is_on) FILTER (WHERE rule = 'numeric_maximum') AS uses_numeric_maximum,
     bool_or(is_on) FILTER (WHERE rule = 'plausible_limits') AS applies_limits,
+    bool_or(is_on) FILTER (WHERE rule = 'value_known') AS requires_stored_values,
     bool_or(is_on) FILTER (WHERE rule = 'race_group') AS groups_race,
     bool_or(is_on) FILTER (WHERE rule = 'report_window') AS always_limits_reports,
     bool_or(is_on) FILTER (WHERE rule = 'report_known') AS requires_stored_reports,

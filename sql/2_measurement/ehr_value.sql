@@ -9,32 +9,32 @@ WITH recorded AS (
         hadm_id,
         stay_id,
         charttime,
+        storetime,
         itemid,
         value,
         valuenum
     FROM stg_chartevents
-    WHERE itemid IS NOT NULL
-    UNION ALL
+    UNION ALL BY NAME -- laboratory results know their admission only
     SELECT
         'labevents' AS source,
         subject_id,
         hadm_id,
-        NULL AS stay_id, -- laboratory results know their admission only
         charttime,
+        storetime,
         itemid,
         value,
         valuenum
     FROM stg_labevents
-    WHERE itemid IS NOT NULL
 ),
 
 readable AS (
     SELECT
-        e.source,
+        i.source_table AS source,
         e.subject_id,
         e.hadm_id,
         e.stay_id,
         e.charttime,
+        e.storetime,
         e.itemid,
         v.variable,
         e.value IS NOT NULL OR (r.falls_back_on_valuenum AND e.valuenum IS NOT NULL) AS has_value,
@@ -65,6 +65,7 @@ SELECT
     n.hadm_id,
     n.stay_id,
     n.charttime,
+    n.storetime,
     n.variable,
     n.has_value,
     coalesce(n.answer, n.number_text) AS value_text,
@@ -75,6 +76,5 @@ FROM readable AS n
 LEFT JOIN stg_ehr_conversion AS c
     ON
         n.itemid = c.itemid
-        AND n.number >= coalesce(c.at_least, n.number)
+        AND n.number BETWEEN coalesce(c.at_least, n.number) AND coalesce(c.at_most, n.number)
         AND (c.above IS NULL OR n.number > c.above)
-        AND n.number <= coalesce(c.at_most, n.number)

@@ -14,6 +14,7 @@ placed AS (
         coalesce(e.hadm_id, a.hadm_id) AS hadm_id,
         e.stay_id,
         e.charttime,
+        e.storetime,
         e.variable,
         e.has_value,
         e.value,
@@ -56,6 +57,9 @@ SELECT
             THEN 'value not readable'
         WHEN r.applies_limits AND (e.value < v.outlier_low OR e.value > v.outlier_high)
             THEN 'value not plausible'
+        -- a result that comes in later was not known when the window ended
+        WHEN r.requires_stored_values AND e.charttime <= s.window_end AND e.storetime > s.window_end
+            THEN 'stored after the window'
     END AS drop_reason
 FROM placed AS e
 INNER JOIN ehr_variable AS v ON e.variable = v.variable

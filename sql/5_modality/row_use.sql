@@ -11,7 +11,8 @@ WITH reason (place, rule, drop_reason) AS (
     (7, 'not: value missing', 'value missing'),
     (8, 'not: time missing', 'time missing'),
     (9, 'not: value not readable', 'value not readable'),
-    (10, 'not: value not plausible', 'value not plausible')
+    (10, 'not: value not plausible', 'value not plausible'),
+    (11, 'not: stored after the window', 'stored after the window')
 ),
 
 -- a measurement without a reason to drop it passes every place

@@ -9,28 +9,29 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from align.warehouse import HEART_RATE, event_row, tiny_config, write_image, write_table, write_warehouse
+from align.warehouse import (
+    EVENTS,
+    HEART_RATE,
+    STAYS,
+    align,
+    event_row,
+    tiny_config,
+    write_image,
+    write_table,
+    write_warehouse,
+)
 from medpatch.align.channel import read_channels
-from medpatch.align.report import AlignReport
 from medpatch.align.scaler import load_scaler
 from medpatch.align.shard import write_shards
 from medpatch.align.tokenizer import load_tokenizer
-from medpatch.config.error import ConfigError, ContractError
+from medpatch.config.error import ContractError
 from medpatch.config.modality import Scaling
 from medpatch.config.name import Modality, Task
-from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import fingerprint
-from medpatch.contract.table import warehouse_file
 from medpatch.contract.tensor import EHR_TYPE, MANIFEST_SCHEMA, STAY_SCHEMA
 
 EHR, CXR, RR, DN = Modality
 HEART = read_channels().numeric_column[read_channels().numeric_names.index(HEART_RATE)]
-STAYS = {11: "train", 3: "train", 7: "train", 5: "val", 9: "test"}
-EVENTS = [(s, 0.5 + s, HEART_RATE, 60.0 + s) for s in STAYS]
-
-
-def align(tmp_path: Path, config: PipelineConfig, *, cxr_dir: Path | None = None, name: str = "tensor") -> AlignReport:
-    return write_shards(tmp_path / "mart", cxr_dir, config=config, out_dir=tmp_path / name, inputs="made-up")
 
 
 def read_all(tmp_path: Path, name: str = "tensor") -> dict[int, dict]:
@@ -210,48 +211,3 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert len(files) > 6
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
-
-
-def test_tables_of_modalities_that_the_run_leaves_out_are_not_needed(tmp_path: Path) -> None:
-    write_warehouse(tmp_path / "mart", STAYS, events=EVENTS)
-    for name in ("cxr_study", "radiology_report", "discharge_note"):
-        (tmp_path / "mart" / warehouse_file(name)).unlink()
-    assert align(tmp_path, tiny_config(EHR)).presence_count["test"] == {"ehr": 1}
-
-
-def test_an_absent_table_is_named(tmp_path: Path) -> None:
-    write_warehouse(tmp_path / "mart", STAYS)
-    (tmp_path / "mart" / warehouse_file("ehr_event")).unlink()
-    with pytest.raises(ContractError, match="mart table 'ehr_event' is absent; run extract"):
-        align(tmp_path, tiny_config(EHR))
-
-
-def test_radiographs_without_their_folder_are_refused(tmp_path: Path) -> None:
-    write_warehouse(tmp_path / "mart", STAYS)
-    with pytest.raises(ConfigError, match="cxr needs the MIMIC-CXR-JPG folder"):
-        align(tmp_path, tiny_config(EHR, CXR))
-
-
-def test_an_empty_cohort_is_refused(tmp_path: Path) -> None:
-    write_warehouse(tmp_path / "mart", {})
-    with pytest.raises(ContractError, match="no stay is left to align"):
-        align(tmp_path, tiny_config(EHR))
-
-
-@pytest.mark.parametrize(
-    ("table", "rows", "message"),
-    [
-        ("stay_index", [{"stay_id": 3, "split": "train", "window_hours": 1.0}] * 2, "several rows"),
-        ("stay_index", [{"stay_id": 3, "split": "dev", "window_hours": 1.0}], "split other than"),
-        ("stay_index", [{"stay_id": 3, "split": "train"}], "no window_hours"),
-        ("label_in_hospital_mortality", [{"stay_id": 3, "label": 0}], "4 of 5 stays lack a label"),
-        ("label_in_hospital_mortality", [{"stay_id": 3, "label": 2}], "other than 0 or 1"),
-        ("label_in_hospital_mortality", [{"stay_id": 3, "label": 1}] * 2, "the same label twice"),
-        ("cxr_study", [{"stay_id": 3, "image_path": "a"}] * 2, "1 stays have several images"),
-    ],
-)
-def test_a_table_that_breaks_its_grain_is_refused(tmp_path: Path, table: str, rows: list[dict], message: str) -> None:
-    write_warehouse(tmp_path / "mart", STAYS)
-    write_table(tmp_path / "mart", table, rows)
-    with pytest.raises(ContractError, match=message):
-        align(tmp_path, tiny_config(CXR), cxr_dir=tmp_path)

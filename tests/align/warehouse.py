@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from medpatch.align.report import AlignReport
+from medpatch.align.shard import write_shards
 from medpatch.config.name import Modality, Task, label_names
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.preset import preset
@@ -21,6 +23,12 @@ EYE_OPENING = "Glascow coma scale eye opening"
 
 Event = tuple[int, float, str, float | str]
 Note = tuple[int, int, str | None]
+STAYS = {11: "train", 3: "train", 7: "train", 5: "val", 9: "test"}
+EVENTS = [(s, 0.5 + s, HEART_RATE, 60.0 + s) for s in STAYS]
+
+
+def align(tmp_path: Path, config: PipelineConfig, *, cxr_dir: Path | None = None, name: str = "tensor") -> AlignReport:
+    return write_shards(tmp_path / "mart", cxr_dir, config=config, out_dir=tmp_path / name, inputs="made-up")
 
 
 def write_warehouse(

@@ -82,6 +82,13 @@ def test_window_and_raw_files_change_the_data() -> None:
     assert len({base.data_digest("a"), base.data_digest("b"), shorter.data_digest("a")}) == 3
 
 
+@pytest.mark.parametrize("head", ["high", "low"])
+def test_head_of_the_joint_module_cannot_be_reported_without_it(head: str) -> None:
+    ablation = {"model.fusion.use_joint": False, "evaluate.head": head}
+    with pytest.raises(ConfigError, match="there is no such head; report late"):
+        apply_overrides(preset("in_hospital_mortality"), ablation)
+
+
 def test_labels_of_both_tasks() -> None:
     assert len(PHENOTYPES) == 25
     assert list(PHENOTYPES) == sorted(PHENOTYPES)
@@ -139,7 +146,7 @@ def test_every_training_setting_belongs_to_a_part_or_changes_no_result() -> None
 
 
 def test_every_rival_has_a_learning_rate_of_its_own() -> None:
-    assert {"unimodal", "confidence", "fusion", *Rival} == set(RateConfig.model_fields)
+    assert {"unimodal", "confidence", "fusion", *Rival} - {Rival.ENSEMBLE} == set(RateConfig.model_fields)
 
 
 def test_profile_decides_the_corrections_unless_they_are_named() -> None:

@@ -133,6 +133,22 @@ def test_high_head_is_reported_when_the_configuration_says_so(made: Made, tensor
     assert json.loads((path.parent / "head.json").read_text()) == {"head": "high", "chosen_by": "configuration"}
 
 
+def test_without_joint_module_no_high_or_low_head_is_predicted(tensor_dir: Path, tmp_path: Path) -> None:
+    fusion = CONFIG.model.fusion.model_copy(update={"use_joint": False})
+    config = CONFIG.model_copy(
+        update={
+            "model": CONFIG.model.model_copy(update={"fusion": fusion}),
+            "evaluate": EvaluateConfig(rivals=(), head=Head.VALIDATION),
+        }
+    )
+    made = make_models(tensor_dir, tmp_path / "models", config)
+    target = tmp_path / "prediction"
+    path = predict_all(made.models, made.earlier, tensor_dir=tensor_dir, config=config, target=target, inputs="made-up")
+    names = set(read_predictions(path, Split.TEST, label_names=config.labels).models)
+    assert "medpatch" in names
+    assert not {"medpatch_high", "medpatch_low"} & names
+
+
 def test_batch_size_changes_nothing(test_split: SplitPrediction, made: Made, tensor_dir: Path, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"batch_size": 3})})
     path = predict_all(

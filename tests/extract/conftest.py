@@ -28,11 +28,11 @@ EHR: dict[str, str] = {
 78552,9,"Septic shock"
 4019,9,"Hypertension, unspecified"
 """,
-    "hosp/labevents": """labevent_id,subject_id,hadm_id,itemid,charttime,value,valuenum,comments
-1,1,10,50931,2100-01-02 06:00:00,___,141,"first
+    "hosp/labevents": """labevent_id,subject_id,hadm_id,itemid,charttime,storetime,value,valuenum,comments
+1,1,10,50931,2100-01-02 06:00:00,2100-01-02 07:10:00,___,141,"first
 second line"
-2,1,10,50931,2100-01-02 07:00:00,150,150,
-3,2,,50931,2110-01-02 07:00:00,120,120,
+2,1,10,50931,2100-01-02 07:00:00,2100-01-02 08:00:00,150,150,
+3,2,,50931,2110-01-02 07:00:00,,120,120,
 """,
     "icu/icustays": """subject_id,hadm_id,stay_id,first_careunit,last_careunit,intime,outtime,los
 1,10,100,MICU,MICU,2100-01-02 00:00:00,2100-01-05 00:00:00,3

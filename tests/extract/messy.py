@@ -11,7 +11,7 @@ HEADERS = {
     "diagnoses_icd": "subject_id,hadm_id,seq_num,icd_code,icd_version",
     "d_icd_diagnoses": "icd_code,icd_version,long_title",
     "chartevents": "subject_id,hadm_id,stay_id,charttime,storetime,itemid,value,valuenum,valueuom",
-    "labevents": "labevent_id,subject_id,hadm_id,itemid,charttime,value,valuenum,comments",
+    "labevents": "labevent_id,subject_id,hadm_id,itemid,charttime,storetime,value,valuenum,comments",
 }
 FOLDER = {name: "icu" if name in ("icustays", "chartevents") else "hosp" for name in HEADERS}
 DICTIONARY = ["4019:9", "78552:9", "V420:9", "V420:10", "R6521:10", "V4501:9", "5849:9", "N179:10", "I10:10"]

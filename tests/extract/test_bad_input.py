@@ -123,6 +123,18 @@ def test_note_with_null_bytes_keeps_its_text(raw_dir: Path, tmp_path: Path, capl
     assert "2 NUL bytes" in caplog.text
 
 
+def test_note_that_is_not_utf8_is_named_with_its_line_and_without_its_text(raw_dir: Path, tmp_path: Path) -> None:
+    file = raw_dir / "mimic-iv-note" / "note" / "radiology.csv"
+    file.with_suffix(".csv.gz").unlink()
+    file.write_bytes(RADIOLOGY.replace("clear", "cl\udce9ar").encode(errors="surrogateescape"))
+
+    with pytest.raises(RawDataError, match=r"radiology\.csv, line 2 .*not UTF-8") as raised:
+        stage(raw_dir, tmp_path / "work" / "staging")
+
+    assert "effusion" not in str(raised.value)
+    assert list((tmp_path / "work").iterdir()) == []
+
+
 def test_notes_in_several_pieces_keep_the_order_of_the_file(
     raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +151,7 @@ def test_notes_in_several_pieces_keep_the_order_of_the_file(
 
 
 def test_reader_that_loses_a_note_is_caught(raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medpatch.extract.piece.count_records", lambda _: 3)
+    monkeypatch.setattr("medpatch.extract.piece.survey", lambda *_: (3, True))
 
     with pytest.raises(RawDataError, match=r"\.csv\.gz, from line 2 on .*3 records, \d were read"):
         stage(raw_dir, tmp_path / "work")

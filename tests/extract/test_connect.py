@@ -6,10 +6,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from medpatch.config.error import ResourceError
-from medpatch.extract.connect import scratch_database
+from medpatch.extract.connect import full_disk_named, raw_error, scratch_database
 
 from .conftest import write_ehr
 
@@ -61,6 +62,25 @@ def test_full_disk_is_named_with_what_to_do_and_leaves_nothing(tmp_path: Path) -
     assert "ResourceError" in failed.stderr.splitlines()[-1]
     assert "no space left on its disk" in failed.stderr.splitlines()[-1]
     assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.IOException("Could not write file: No space left on device"),
+        duckdb.OutOfMemoryException("could not allocate block of size 256.0 KiB"),
+    ],
+)
+def test_too_little_disk_or_memory_is_no_fault_of_the_raw_file(tmp_path: Path, error: duckdb.Error) -> None:
+    def stage() -> None:
+        with full_disk_named(tmp_path):
+            try:
+                raise error
+            except duckdb.Error as found:
+                raise raw_error(found, tmp_path / "chartevents.csv.gz") from None
+
+    with pytest.raises(ResourceError, match="free"):
+        stage()
 
 
 def test_full_disk_of_the_database_itself_is_named(tmp_path: Path) -> None:

@@ -40,3 +40,11 @@ def test_arm_without_cxr_reports_reaches_sql() -> None:
 
     assert sql_parameters(arm)["without_cxr_reports"] is True
     assert sql_parameters(in_hospital_mortality())["without_cxr_reports"] is False
+
+
+def test_channels_are_numbered_in_the_order_of_their_names() -> None:
+    with (SQL_DIR / "seed" / "ehr_variable.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+
+    assert [int(row["channel_id"]) for row in rows] == list(range(len(rows)))
+    assert [row["variable"] for row in rows] == sorted(row["variable"] for row in rows)

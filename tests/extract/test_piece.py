@@ -10,10 +10,11 @@ from medpatch.config.error import RawDataError
 from medpatch.extract.header import read_header
 from medpatch.extract.piece import count_records, read_pieces
 from medpatch.extract.raw_table import RAW_TABLES
-from medpatch.extract.register import regular_query, strict_query
+from medpatch.extract.register import strict_query
 from medpatch.extract.regular import RegularReader
 
 from .conftest import EHR, NOTE_COLUMNS, RADIOLOGY, write_gz
+from .test_staging import rows, stage
 
 CHART = RAW_TABLES["chartevents"]
 HEADER = EHR["icu/chartevents"].split("\n", 1)[0]
@@ -133,34 +134,31 @@ IRREGULAR = [
 ]
 
 
-def read_both(tmp_path: Path, text: str) -> tuple[list[tuple] | None, list[tuple]]:
+def read_both(tmp_path: Path, text: str) -> tuple[list[tuple], list[tuple]]:
+    """Rows of items 220045 and 220739, and of item 999999 those without a number."""
     file = tmp_path / "chartevents.csv"
     file.write_bytes(f"{HEADER}\n{text}".encode(errors="surrogateescape"))
     (piece,) = read_pieces(file)
-    quick = RegularReader(CHART, read_header(file), [220045, 220739]).read(piece)
+    quick = RegularReader(CHART, read_header(file), [220045, 220739], [220045, 999999]).read(piece)
     with duckdb.connect() as connection:
         strict = connection.execute(
-            f"FROM ({strict_query(file, CHART, header=read_header(file))}) "
-            "WHERE itemid IN (220045, 220739) OR (value IS NOT NULL AND try_cast(value AS DOUBLE) IS NULL)"
+            f"FROM ({strict_query(file, CHART, header=read_header(file))}) WHERE itemid IN (220045, 220739) "
+            "OR (itemid = 999999 AND value IS NOT NULL AND try_cast(value AS DOUBLE) IS NULL) ORDER BY itemid = 999999"
         ).fetchall()
-        if quick is None:
-            return None, strict
-        connection.register("cells", quick.to_arrow())
-        return connection.execute(f"FROM ({regular_query(CHART, 'cells')})").fetchall(), strict
+    return ([] if quick is None else [*quick.mapped.rows(), *quick.others.rows()]), strict
 
 
 @pytest.mark.parametrize("line", REGULAR)
 def test_quick_reader_gives_what_the_strict_one_gives(tmp_path: Path, line: str) -> None:
     quick, strict = read_both(tmp_path, REGULAR[0] + line)
 
-    kept = [row for row in quick or [] if row[5] is not None or row[4] in (220045, 220739)]
-    assert kept == strict
+    assert quick == strict
 
 
 def test_quick_reader_agrees_on_all_lines_at_once(tmp_path: Path) -> None:
     quick, strict = read_both(tmp_path, "".join(REGULAR))
 
-    assert [row for row in quick or [] if row[5] is not None or row[4] != 999999] == strict
+    assert quick == strict
     assert len(strict) == 7
 
 
@@ -170,4 +168,17 @@ def test_quick_reader_leaves_what_is_unusual_to_the_strict_one(tmp_path: Path, l
     file.write_bytes(f"{HEADER}\n{REGULAR[0]}{line}".encode(errors="surrogateescape"))
     (piece,) = read_pieces(file)
 
-    assert RegularReader(CHART, read_header(file), [220045]).read(piece) is None
+    assert RegularReader(CHART, read_header(file), [220045], []).read(piece) is None
+
+
+@pytest.mark.parametrize("table", ["chartevents", "labevents"])
+def test_pieces_read_quickly_are_staged_as_the_query_stages_them(
+    raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    quick = rows(stage(raw_dir, tmp_path / "quick"), f"stg_{table}", "*")
+    monkeypatch.setattr(RegularReader, "read", lambda *_: None)
+
+    strict = rows(stage(raw_dir, tmp_path / "strict"), f"stg_{table}", "*")
+
+    assert quick == strict
+    assert len(quick) > 2

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from medpatch.contract.artifact import is_whole
+from medpatch.contract.refresh import Step, refresh_from
 from medpatch.extract.raw_table import RAW_TABLES
 from medpatch.extract.source import find_raw
 from medpatch.extract.staging import build_staging
@@ -23,9 +24,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = staging._stage
 
-    def noted(connection, file, folder, **more):
+    def noted(connection, file, **more):
         names.append(file.name)
-        return original(connection, file, folder, **more)
+        return original(connection, file, **more)
 
     monkeypatch.setattr(MADE, noted)
     return names
@@ -69,6 +70,19 @@ def test_folder_that_is_replaced_lends_its_tables(raw_dir: Path, tmp_path: Path,
 
     assert made == []
     assert rows(tmp_path / "work" / "staging", "stg_chartevents", "count(*)") == [(6,)]
+
+
+def test_nothing_is_taken_over_while_extraction_is_to_be_done_again(
+    raw_dir: Path, tmp_path: Path, made: list[str]
+) -> None:
+    build_staging(find_raw(raw_dir), tmp_path / "work" / "staging-a", inputs="a")
+    made.clear()
+    try:
+        refresh_from([Step.EXTRACT])
+        build_staging(find_raw(raw_dir), tmp_path / "work" / "staging-a", inputs="a")
+    finally:
+        refresh_from(())
+    assert len(made) == len(RAW_TABLES)
 
 
 def test_rejects_of_a_table_taken_over_stay_on_record(raw_dir: Path, tmp_path: Path, made: list[str]) -> None:

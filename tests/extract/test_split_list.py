@@ -55,12 +55,22 @@ def test_mimic_cxr_comes_before_the_published_lists(raw_dir: Path, tmp_path: Pat
         ("aa,500,1,train\nab,501,1,test\n", "subject 1 stands in train and in test"),
         ("aa,500,1,dev\n", "row 1 is not a subject_id with one of train, validate, test"),
         ("aa,500,x,train\n", "row 1 is not a subject_id"),
+        ("aa,500\n", "row 1 is not a subject_id"),
     ],
 )
 def test_malformed_list_of_mimic_cxr_is_refused(raw_dir: Path, rows: str, message: str) -> None:
     write_cxr_split(raw_dir, rows)
 
     with pytest.raises(RawDataError, match=message):
+        split_of(FOLLOWING, raw_dir)
+
+
+def test_truncated_list_of_mimic_cxr_is_refused(raw_dir: Path) -> None:
+    write_cxr_split(raw_dir, "".join(f"{n},500,{n},train\n" for n in range(2000)))
+    [file] = raw_dir.rglob("mimic-cxr-*-split.csv.gz")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+    with pytest.raises(RawDataError, match="the gzip stream is truncated or damaged; download it again"):
         split_of(FOLLOWING, raw_dir)
 
 

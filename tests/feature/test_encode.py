@@ -17,7 +17,7 @@ from medpatch.model.checkpoint import load_medpatch, load_unimodal
 from medpatch.model.encoder_cxr import CxrEncoder
 from medpatch.model.encoder_ehr import EhrEncoder
 from medpatch.model.encoder_note import NoteEncoder
-from medpatch.train.stage import run_fusion
+from medpatch.train.stage_fusion import run_fusion
 
 CPU = torch.device("cpu")
 
@@ -51,7 +51,7 @@ def stores(made_up: MadeUp, here: StageDirs, split: Split, view: int = 0):
 def test_no_stage_after_the_first_runs_an_encoder(made_up, tmp_path, stays_encoded):
     here = train_earlier(made_up, tmp_path)
     before = stays_encoded.copy()
-    run_fusion(made_up.config, TENSORS, tmp_path / "f", earlier=here, inputs="i", log_metric=silent)
+    run_fusion(made_up.config, TENSORS, out_dir=tmp_path / "f", earlier=here, inputs="i", log_metric=silent)
     for rival in (Rival.EARLY, Rival.HEALNET):
         train_rival(made_up, rival, tmp_path / rival, here)
     assert stays_encoded == before

@@ -52,14 +52,16 @@ def test_column_of_any_type_comes_back_and_is_not_changed_through_the_tensor(tmp
     writer = ColumnWriter(tmp_path / "rows", dtype=dtype)
     writer.append(rows[:2])
     writer.append(rows[2:])
-    found = writer.finish()
+    writer.close()
+    found = open_column(tmp_path / "rows")
     assert torch.equal(found, rows)
     found[0] = 1
     assert torch.equal(open_column(tmp_path / "rows"), rows)
 
 
 def test_column_without_a_row_is_empty(tmp_path):
-    assert len(ColumnWriter(tmp_path / "rows").finish()) == 0
+    ColumnWriter(tmp_path / "rows").close()
+    assert len(open_column(tmp_path / "rows")) == 0
 
 
 def test_rows_of_another_shape_are_refused(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.local import without_traceback
+from flows.failure import without_traceback
 from medpatch.config.error import ConfigError
 
 COMMANDS = (

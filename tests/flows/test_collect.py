@@ -2,18 +2,24 @@
 
 import json
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from flows.collect import USE_DIR, find_garbage, remove
+from flows.collect import LEFT_HOURS, USE_DIR, find_garbage, remove
+from medpatch.contract.artifact import replacing
 from medpatch.contract.lock import lock
+
+LEFT = ".run-x.elsewhere-1-a.tmp"
 
 
 @pytest.fixture
 def work_dir(tmp_path: Path) -> Path:
     """Two runs of one preset on the same data, one of another, and things that are no outputs."""
-    made = ("data-1", "data-2", "run-old", "run-new", "run-other", "staging-1", ".run-x.host-1-a.tmp")
+    made = ("data-1", "data-2", "run-old", "run-new", "run-other", "staging-1", LEFT)
     for name in (*made, "raw", "prefect", "mlartifacts", ".lock"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(b"x" * 10)
@@ -28,6 +34,7 @@ def work_dir(tmp_path: Path) -> Path:
         file.write_text(json.dumps({"preset": preset, "folders": folders}))
         os.utime(file, (1000 - age, 1000 - age))
     os.utime(tmp_path / USE_DIR / "run-new.json", (2000, 2000))
+    os.utime(tmp_path / LEFT, (1000, 1000))
     return tmp_path
 
 
@@ -36,15 +43,15 @@ def _names(work_dir: Path, **choice: float) -> set[str]:
 
 
 def test_only_what_the_newest_run_of_no_preset_needs_is_named(work_dir: Path) -> None:
-    assert _names(work_dir) == {"run-old", ".run-x.host-1-a.tmp"}
+    assert _names(work_dir) == {"run-old", LEFT}
 
 
 def test_more_runs_can_be_kept(work_dir: Path) -> None:
-    assert _names(work_dir, keep=2) == {".run-x.host-1-a.tmp"}
+    assert _names(work_dir, keep=2) == {LEFT}
 
 
 def test_young_folders_are_left_alone(work_dir: Path) -> None:
-    assert _names(work_dir, younger_hours=1.0) == {".run-x.host-1-a.tmp"}
+    assert _names(work_dir, younger_hours=1.0) == {LEFT}
 
 
 def test_a_folder_of_another_version_that_no_run_names_is_named(work_dir: Path) -> None:
@@ -66,3 +73,25 @@ def test_a_folder_that_somebody_writes_is_left_alone(work_dir: Path) -> None:
     with lock(work_dir / "run-old"):
         assert remove(found) == 0
     assert (work_dir / "run-old").exists()
+
+
+def test_what_another_machine_may_still_write_is_left_alone(work_dir: Path) -> None:
+    os.utime(work_dir / LEFT)
+    assert LEFT not in _names(work_dir)
+    assert LEFT_HOURS >= 24
+
+
+def test_folder_that_a_live_process_is_making_is_left_alone(work_dir: Path) -> None:
+    with replacing(work_dir / "data-5") as aside:
+        (aside / "file").write_bytes(b"x")
+        os.utime(aside, (1000, 1000))
+        assert aside.name not in _names(work_dir)
+    assert (work_dir / "data-5" / "file").exists()
+
+
+def test_what_a_killed_process_of_this_machine_left_is_named_at_once(work_dir: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = work_dir / f".data-5.{socket.gethostname()}-{ended.pid}-abc.tmp"
+    left.mkdir()
+    assert left.name in _names(work_dir, younger_hours=1.0)

@@ -32,6 +32,14 @@ def test_failed_gate_raises_and_keeps_every_outcome(tmp_path: Path) -> None:
     assert "tset" not in (tmp_path / "gate_failed" / "gate.html").read_text()
 
 
+def test_gate_that_passes_again_is_no_longer_listed_as_failed(tmp_path: Path) -> None:
+    target = tmp_path / "gate" / "split"
+    with pytest.raises(GateError, match="subject_split"):
+        publish_gate(target, judge=lambda _: _judge("tset"), inputs="a", key="gate")
+    publish_gate(target, judge=lambda _: _judge("test"), inputs="b", key="gate")
+    assert not (target.parent / "split_failed").exists()
+
+
 def test_passed_gate_is_not_judged_twice(tmp_path: Path) -> None:
     calls: list[int] = []
 

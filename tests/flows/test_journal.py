@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,9 @@ def _state(flow_run: str) -> str:
 def _entry(paths: PathConfig, flow_run: str, process: dict[str, object], *, mlflow_runs: list[str]) -> Path:
     file = paths.work_dir / "service" / "run" / f"{flow_run}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({**process, "flow_run": flow_run, "mlflow_runs": mlflow_runs}))
+    file.write_text(
+        json.dumps({"host": socket.gethostname(), **process, "flow_run": flow_run, "mlflow_runs": mlflow_runs})
+    )
     return file
 
 
@@ -71,6 +74,17 @@ def test_the_run_of_a_dead_process_is_marked_crashed(
 def test_the_run_of_a_live_process_is_left_alone(prefect_server: None, paths: PathConfig) -> None:
     flow_run = _open_flow_run()
     file = _entry(paths, flow_run, {"pid": os.getpid(), "birth": birth(os.getpid())}, mlflow_runs=[])
+    with get_client(sync_client=True) as client:
+        assert journal.close_abandoned(paths, client) == 0
+    assert _state(flow_run) == "Running"
+    assert file.exists()
+
+
+def test_the_run_of_another_machine_is_left_alone(
+    prefect_server: None, paths: PathConfig, dead: dict[str, object]
+) -> None:
+    flow_run = _open_flow_run()
+    file = _entry(paths, flow_run, {**dead, "host": "elsewhere"}, mlflow_runs=[])
     with get_client(sync_client=True) as client:
         assert journal.close_abandoned(paths, client) == 0
     assert _state(flow_run) == "Running"

@@ -10,10 +10,12 @@ import pytest
 from flows.pipeline import full_pipeline
 from flows.refresh import data_refresh, read_fingerprint
 from flows.start import start
+from flows.tracking import RECORD
 from flows.train import train
 from medpatch.config.preset import PresetName
 from medpatch.contract.lock import LOCK_DIR
 from medpatch.evaluate.report import read_metrics
+from medpatch.track.run import open_tracking
 
 QUICK = {
     "train.unimodal_epochs": 1,
@@ -157,12 +159,31 @@ def test_other_training_seed_reuses_the_tensors(finished: tuple[Path, Path], tre
 
 def test_refresh_of_unchanged_files_says_so(finished: tuple[Path, Path], tree: Path) -> None:
     work_dir, _ = finished
-    run = start(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir)
-    record = {"preset": "tiny_in_hospital_mortality", "fingerprint": read_fingerprint(run), "report": ""}
+    preset, places = PresetName.tiny_in_hospital_mortality, {"raw_dir": tree, "work_dir": work_dir}
+    run = start(preset, **places, overrides=QUICK)
+    record = {"preset": preset, "fingerprint": read_fingerprint(run), "report": ""}
     (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
-    state = data_refresh(PresetName.tiny_in_hospital_mortality, raw_dir=tree, work_dir=work_dir, return_state=True)
+    state = data_refresh(preset, **places, overrides=QUICK, return_state=True)
     assert state.is_completed()
     assert "nothing to do" in state.message
+
+
+def test_refresh_makes_a_report_that_is_gone_again(
+    finished: tuple[Path, Path], tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_dir, report = finished
+    preset, places = PresetName.tiny_in_hospital_mortality, {"raw_dir": tree, "work_dir": work_dir}
+    run = start(preset, **places, overrides=QUICK)
+    record = {"preset": preset, "fingerprint": read_fingerprint(run), "report": ""}
+    (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
+    asked = []
+    monkeypatch.setattr("flows.refresh.pipeline_steps", lambda run: asked.append(run.report_dir) or run.report_dir)
+    aside = report.rename(report.with_name("report-aside"))
+    try:
+        data_refresh(preset, **places, overrides=QUICK)
+    finally:
+        aside.rename(report)
+    assert asked == [report]
 
 
 @pytest.mark.parametrize(
@@ -190,3 +211,6 @@ def test_open_demo_with_overlay_ends_evaluated(
     assert pl.read_parquet(run.warehouse_dir / "stay.parquet").height == 112
     assert pl.read_parquet(run.warehouse_dir / "stay_index.parquet").height == samples
     assert "made up" in (report / "report.md").read_text()
+    found = open_tracking(run.paths).client().get_run(json.loads((run.run_dir / RECORD).read_text())["run_id"])
+    assert found.info.status == "FINISHED"
+    assert "test/auroc" in found.data.metrics

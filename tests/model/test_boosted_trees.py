@@ -110,7 +110,7 @@ def test_number_of_trees_is_chosen_on_val_and_survives_a_round_trip(rng, tmp_pat
     label = (features[:, :1] + rng.normal(size=(400, 1)) > 0).astype(int)
     trees = fit_trees(
         features[:300], label[:300], val_features=features[300:], val_label=label[300:],
-        feature_names=list("abcdef"), seed=1, threads=1,
+        feature_names=list("abcdef"), learning_rate=0.04, seed=1, threads=1,
     )  # fmt: skip
     logits = trees.logits(features)
     assert 0 < trees.booster[0].best_iteration < 400
@@ -165,5 +165,12 @@ def test_trees_need_no_torch():
 def fit(features: np.ndarray, label: np.ndarray, modalities: tuple[Modality, ...] | None):
     names = summary_names(modalities) if modalities else [f"column {i}" for i in range(features.shape[1])]
     return fit_trees(
-        features, label, val_features=features[:0], val_label=label[:0], feature_names=names, seed=1, threads=1
+        features,
+        label,
+        val_features=features[:0],
+        val_label=label[:0],
+        feature_names=names,
+        learning_rate=0.04,
+        seed=1,
+        threads=1,
     )

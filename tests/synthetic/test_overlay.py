@@ -13,7 +13,7 @@ from PIL import Image
 
 from medpatch.config.error import ConfigError, RawDataError
 from medpatch.config.path import REPOSITORY_DIR
-from medpatch.synthetic.folder import MADE_UP
+from medpatch.contract.table import MADE_UP
 from medpatch.synthetic.overlay import write_overlay
 
 from .conftest import Tree

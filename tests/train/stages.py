@@ -7,7 +7,11 @@ from medpatch.config.part import is_frozen
 from medpatch.feature.dirs import StageDirs
 from medpatch.feature.encode import write_features
 from medpatch.feature.pool import write_pools
-from medpatch.train.stage import StageResult, run_confidence, run_fusion, run_rival, run_unimodal
+from medpatch.train.result import StageResult
+from medpatch.train.stage_confidence import run_confidence
+from medpatch.train.stage_fusion import run_fusion
+from medpatch.train.stage_rival import run_rival
+from medpatch.train.stage_unimodal import run_unimodal
 from train.cohort import MadeUp
 
 TENSORS = Path("not-read")
@@ -18,7 +22,9 @@ def silent(name: str, value: float, epoch: int) -> None:
 
 
 def train_unimodal(made_up: MadeUp, modality: Modality, folder: Path, **more: object) -> StageResult:
-    return run_unimodal(made_up.config, TENSORS, modality, folder, inputs="i", log_metric=silent, **more)
+    return run_unimodal(
+        made_up.config, TENSORS, modality=modality, out_dir=folder, inputs="i", log_metric=silent, **more
+    )
 
 
 def encode(made_up: MadeUp, modality: Modality, folder: Path, unimodal_dir: Path | None) -> Path:
@@ -28,7 +34,13 @@ def encode(made_up: MadeUp, modality: Modality, folder: Path, unimodal_dir: Path
 
 def train_confidence(made_up: MadeUp, modality: Modality, folder: Path, feature_dir: Path, log=silent) -> StageResult:
     return run_confidence(
-        made_up.config, TENSORS, modality, folder, feature_dir=feature_dir, inputs="i", log_metric=log
+        made_up.config,
+        TENSORS,
+        modality=modality,
+        out_dir=folder,
+        feature_dir=feature_dir,
+        inputs="i",
+        log_metric=log,
     )
 
 
@@ -68,9 +80,11 @@ def pool(made_up: MadeUp, modality: Modality, here: StageDirs) -> None:
 def train_all(made_up: MadeUp, root: Path, modalities=tuple(Modality)) -> Path:
     """Stages 1 to 3; the fusion folder."""
     earlier = train_earlier(made_up, root, modalities)
-    run_fusion(made_up.config, TENSORS, root / "fusion", earlier=earlier, inputs="i", log_metric=silent)
+    run_fusion(made_up.config, TENSORS, out_dir=root / "fusion", earlier=earlier, inputs="i", log_metric=silent)
     return root / "fusion"
 
 
 def train_rival(made_up: MadeUp, rival: Rival, folder: Path, earlier: StageDirs) -> StageResult:
-    return run_rival(made_up.config, TENSORS, rival, folder, earlier=earlier, inputs="i", log_metric=silent)
+    return run_rival(
+        made_up.config, TENSORS, rival=rival, out_dir=folder, earlier=earlier, inputs="i", log_metric=silent
+    )

@@ -56,6 +56,27 @@ def test_training_stops_after_patience_epochs_without_improvement():
     assert [r.epoch for r in result.history] == [0, 1, 2, 3, 4]
 
 
+def test_weights_remember_past_gradients_as_adam_does_with_its_usual_betas():
+    network = Counter()
+
+    def step(gradient, is_training):
+        return StepOutput(-(gradient * network.weight).sum() if is_training else torch.tensor(1.0), count=1)
+
+    fit(
+        network,
+        step,
+        train_batches=lambda epoch: [torch.tensor([1.0]), torch.tensor([10.0])],
+        val_step=step,
+        val_batches=lambda: [torch.zeros(1)],
+        settings=settings(select=Select.LOSS, epochs=1, gradient_clip_norm=100.0),
+        name="test",
+        log_metric=lambda *_: None,
+    )
+    # first step 0.1; second 0.1 * 5.73684 / sqrt(50.52476): (0.9 * 0.1 * 1 + 0.1 * 10) / (1 - 0.9^2) over the root of
+    # (0.999 * 0.001 * 1 + 0.001 * 100) / (1 - 0.999^2). The published beta2 of 0.9 would end at 0.17872
+    assert network.weight.item() == pytest.approx(0.18071, abs=1e-5)
+
+
 def test_weights_of_the_best_epoch_are_left_in_place():
     network = Counter()
     result = run(network, [3.0, 2.0, 2.5, 2.5, 2.5])

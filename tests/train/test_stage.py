@@ -10,10 +10,8 @@ from medpatch.config.model import Compat, FusionConfig, Score
 from medpatch.config.name import Modality, Split
 from medpatch.model.checkpoint import load_medpatch, load_scorer, load_unimodal
 from medpatch.train.auroc import macro_auroc
-from medpatch.train.stage import (
-    read_history,
-    run_unimodal,
-)
+from medpatch.train.result import read_history
+from medpatch.train.stage_unimodal import run_unimodal
 from train.cohort import MadeUp, make_cohort, make_config, pick
 from train.stages import TENSORS, encode, train_all, train_confidence, train_unimodal
 
@@ -109,8 +107,8 @@ def test_metrics_and_progress_come_once_per_epoch(made_up, tmp_path):
     run_unimodal(
         made_up.config,
         TENSORS,
-        Modality.EHR,
-        tmp_path / "u",
+        modality=Modality.EHR,
+        out_dir=tmp_path / "u",
         inputs="i",
         log_metric=lambda name, value, epoch: seen.append((name, epoch)),
         progress=lambda part, whole: done.append((part, whole)),

@@ -5,16 +5,13 @@ import logging
 import pytest
 import torch
 
+from medpatch.config.code import STAGE_CODE
 from medpatch.config.error import CheckpointError, ConfigError
 from medpatch.config.name import Modality, Split
 from medpatch.contract.artifact import is_current
 from medpatch.model.checkpoint import load_medpatch
-from medpatch.train.stage import (
-    STAGE_CODE,
-    read_history,
-    read_result,
-    run_fusion,
-)
+from medpatch.train.result import read_history, read_result
+from medpatch.train.stage_fusion import run_fusion
 from train.stages import TENSORS, dirs, encode, silent, train_all, train_confidence, train_unimodal
 
 
@@ -74,7 +71,7 @@ def test_nothing_to_fuse_is_a_clear_error(made_up, tmp_path):
         run_fusion(
             made_up.config,
             TENSORS,
-            tmp_path / "f",
+            out_dir=tmp_path / "f",
             earlier=dirs(tmp_path, ()),
             inputs="i",
             log_metric=silent,

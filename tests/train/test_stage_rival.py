@@ -10,7 +10,7 @@ from medpatch.model.build_rival import NETWORK
 from medpatch.model.checkpoint import load_medpatch, load_scorer, load_unimodal
 from medpatch.model.checkpoint_rival import load_rival
 from medpatch.train.result import read_history
-from medpatch.train.stage import run_fusion
+from medpatch.train.stage_fusion import run_fusion
 from train.cohort import MadeUp
 from train.stages import TENSORS, silent, train_earlier, train_rival
 
@@ -28,7 +28,7 @@ def change(made_up: MadeUp, **train: object) -> None:
 
 
 def fuse(made_up: MadeUp, earlier: StageDirs, folder) -> None:
-    run_fusion(made_up.config, TENSORS, folder, earlier=earlier, inputs="i", log_metric=silent)
+    run_fusion(made_up.config, TENSORS, out_dir=folder, earlier=earlier, inputs="i", log_metric=silent)
 
 
 def moved(one: torch.nn.Module, two: torch.nn.Module) -> bool:

@@ -6,7 +6,7 @@ import torch
 from medpatch.config.model import Score
 from medpatch.config.name import Modality
 from medpatch.model.confidence import TokenScorer
-from medpatch.train.stage_confidence import TokenLogits
+from medpatch.train.token_logit import TokenLogits
 from medpatch.train.token_report import report_tokens
 
 LOGITS = torch.logit(torch.tensor([[0.9], [0.9], [0.2], [0.4]]))

@@ -6,8 +6,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from medpatch.config.cohort import SplitConfig
 from medpatch.config.error import ConfigError
+from medpatch.config.name import Modality
+from medpatch.config.override import apply_overrides
+from medpatch.config.preset import preset
 from medpatch.validate import derive, parameter
+from medpatch.validate.derive import EDGE_HOURS
 from medpatch.validate.derive_event import event_frame
 from medpatch.validate.derive_prediction import prediction_frame
 from medpatch.validate.derive_tensor import manifest_frame
@@ -161,11 +166,30 @@ def test_steps_cover_the_window_rounded_up(hours: float, steps: int, difference:
 
 
 def test_chance_widens_the_share_of_a_small_cohort() -> None:
-    from medpatch.config.cohort import SplitConfig
-
     bounds = parameter.split_parameters(SplitConfig(val_fraction=0.1, test_fraction=0.2), subjects=100)
     assert bounds["val_share_high"] == pytest.approx(0.1 + 4 * 0.03)
     assert bounds["val_share_low"] == 0.0
+
+
+@pytest.mark.parametrize("listed", [{"follows_mimic_cxr": True}, {"list_dir": "lists"}])
+def test_lists_may_give_any_share(listed: dict) -> None:
+    bounds = parameter.split_parameters(SplitConfig(**listed), subjects=10_000)
+    assert (bounds["test_share_low"], bounds["test_share_high"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "limit"),
+    [
+        ({}, -parameter.TEN_YEARS_HOURS),
+        ({"cohort.profile": "corrected"}, -EDGE_HOURS),
+        ({"cohort.profile": "corrected", "cohort.corrections": ["race_group"]}, -parameter.TEN_YEARS_HOURS),
+        ({"cohort.corrections": ["report_window"]}, -EDGE_HOURS),
+        ({"modality.text_arms": ["reports_known_by_window_end"]}, -EDGE_HOURS),
+    ],
+)
+def test_reports_are_judged_by_the_rules_in_force_and_not_by_the_profile(changed: dict, limit: float) -> None:
+    config = apply_overrides(preset("phenotyping"), changed)
+    assert parameter.note_parameters(config, modality=Modality.RR)["hours_to_window_end"] == limit
 
 
 def test_a_seed_without_its_columns_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ MOST_ROUNDS, FEWEST_ROUNDS, PATIENCE_ROUNDS = 600, 100, 40
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "metric": "binary_logloss",
-    "learning_rate": 0.04,
     "num_leaves": 15,
     "feature_fraction": 0.3,
     "bagging_fraction": 0.8,
@@ -69,6 +68,7 @@ def fit_trees(
     val_features: Floats,
     val_label: NDArray,
     feature_names: Sequence[str],
+    learning_rate: float,
     seed: int,
     threads: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -81,6 +81,7 @@ def fit_trees(
         val_features: (v, F) of the stays that choose the number of rounds.
         val_label: (v, K); a label with one class there gets a fixed number of rounds.
         feature_names: F names.
+        learning_rate: shrinkage of each tree.
         seed: of the samples of rows and columns.
         threads: of LightGBM; 0 = all cores.
         progress: called with (labels done, labels).
@@ -90,6 +91,7 @@ def fit_trees(
     labels = label.shape[1]
     smallest_leaf = max(1, min(20, len(features) // 50))
     parameters = PARAMETERS | {
+        "learning_rate": learning_rate,
         "seed": seed,
         "num_threads": threads,
         "min_data_in_leaf": smallest_leaf,

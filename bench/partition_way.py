@@ -1,0 +1,118 @@
+"""Ways of splitting tokens that `bench/partition.py` compares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from partition_part import Part
+from torch import Tensor, nn
+
+from medpatch.config.model import Fuser, Score
+from medpatch.config.name import Split
+from medpatch.contract.batch import FusionOutput
+from medpatch.model.feature import Features
+
+EVERYTHING_IS_HIGH = -1.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of splitting.
+
+    Attributes:
+        threshold: fixed, or None for the thresholds that training has chosen on validation.
+        share: of train tokens that are high for every label, instead.
+        score: of the token.
+        is_random: tokens by lot, as many as the chosen thresholds take.
+        is_evidence: the generator's own.
+        is_attention: weights learned with the fusion part.
+        fusion: other fields of model.fusion.
+    """
+
+    threshold: float | None = None
+    share: float | None = None
+    score: Score = Score.PRIOR_SHIFTED
+    is_random: bool = False
+    is_evidence: bool = False
+    is_attention: bool = False
+    fusion: Mapping[str, object] = field(default_factory=dict)
+
+
+DEFAULT = "share chosen on validation"
+WAYS = {
+    DEFAULT: Way(),
+    "confidence >= 0.75, published": Way(0.75, score=Score.CONFIDENCE),
+    "top 2 % of tokens": Way(share=0.02),
+    "top 5 % of tokens": Way(share=0.05),
+    "information, top 2 %": Way(share=0.02, score=Score.INFORMATION),
+    "random tokens, same share": Way(is_random=True),
+    "no split, plain mean": Way(EVERYTHING_IS_HIGH),
+    "where the evidence is": Way(is_evidence=True),
+    "attention instead of a split": Way(EVERYTHING_IS_HIGH, is_attention=True),
+    "separate projections": Way(fusion={"shares_projection": False}),
+    "without joint": Way(fusion={"use_joint": False}),
+    "without missingness": Way(fusion={"use_missingness": False}),
+    "without late": Way(fusion={"use_late": False}),
+    "fuser lstm": Way(fusion={"fuser": Fuser.LSTM}),
+    "fuser transformer": Way(fusion={"fuser": Fuser.TRANSFORMER}),
+}
+
+
+class Drawn(nn.Module):
+    """A number per token and label that means nothing, at or above the threshold for a given share."""
+
+    def __init__(self, share: Tensor) -> None:
+        """Take the share (K,)."""
+        super().__init__()
+        self.register_buffer("threshold", 1.0 - share)
+
+    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, K) in [0, 1)."""
+        return torch.rand(*tokens.shape[:2], len(self.threshold))
+
+
+class Known(nn.Module):
+    """1 where the generator has put evidence of a label, 0 elsewhere; set `here` (B, N, K) before each call."""
+
+    def __init__(self, labels: int) -> None:
+        """Take K."""
+        super().__init__()
+        self.register_buffer("threshold", torch.full((labels,), 0.5))
+        self.here = torch.zeros(0)
+
+    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, K)."""
+        return self.here
+
+
+class Attended(nn.Module):
+    """The fusion part on pools whose weights are learned: a softmax over tokens per label instead of two means."""
+
+    def __init__(self, fusion: nn.Module, part: Mapping[Split, Part], labels: int) -> None:
+        """Take the fusion part and the tokens."""
+        super().__init__()
+        self.fusion, self.part = fusion, part
+        widths = {m: t.value.shape[2] for m, t in part[Split.TRAIN].tokens.items()}
+        self.query = nn.ParameterDict({str(m): torch.zeros(width, labels) for m, width in widths.items()})
+
+    def forward(self, features: Features, split: Split, index: Tensor) -> FusionOutput:
+        """Logits of stays of a split."""
+        modality = dict(features.modality)
+        for m, tokens in self.part[split].tokens.items():
+            value, mask = tokens.value[index], tokens.token_mask[index].unsqueeze(-1)
+            weight = torch.softmax((value @ self.query[m]).masked_fill(~mask, -1e9), dim=1) * mask
+            modality[m] = replace(modality[m], high=weight.transpose(1, 2) @ value)
+        return self.fusion(Features(features.presence, modality))
+
+
+class Plain(nn.Module):
+    """The fusion part alone, called like `Attended`."""
+
+    def __init__(self, fusion: nn.Module) -> None:
+        """Take it."""
+        super().__init__()
+        self.fusion = fusion
+
+    def forward(self, features: Features, split: Split, index: Tensor) -> FusionOutput:
+        """Logits of the stays."""
+        return self.fusion(features)
