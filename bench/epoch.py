@@ -19,7 +19,7 @@ from medpatch.config.name import PHENOTYPES, Modality
 from medpatch.config.preset import preset
 from medpatch.config.train import LossWeighting, TrainConfig
 from medpatch.feature.batching import shuffled
-from medpatch.feature.column import ColumnWriter
+from medpatch.feature.column import ColumnWriter, open_column
 from medpatch.feature.opening import SplitIndex
 from medpatch.feature.pool import HEAVY
 from medpatch.feature.store import FeatureStore
@@ -44,7 +44,8 @@ def write_column(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> torc
     writer, block = ColumnWriter(path, dtype=dtype), torch.rand(STAYS_AT_ONCE, *shape[1:])
     for first in range(0, shape[0], STAYS_AT_ONCE):
         writer.append(block[: min(STAYS_AT_ONCE, shape[0] - first)])
-    return writer.finish()
+    writer.close()
+    return open_column(path)
 
 
 def make_store(folder: Path, stays: int) -> FeatureStore:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from medpatch.model.feature import ModalityFeature
 
@@ -78,12 +79,10 @@ def _tell(
 ) -> PairedEvidence:
     """Evidence from the projected smaller groups (B, K, D), means over all tokens (B, D) and shares (B, K)."""
     width = small.shape[2]
-    # every product with the small vectors, in two batched matrix products and one norm
     scaled = torch.stack([w * norm.weight for w, norm in zip(weights, norms, strict=True)], dim=2)  # (K, D, 2)
-    with_weight = torch.bmm(small.transpose(0, 1), scaled)  # (K, B, 2)
     both = torch.stack([total, torch.full_like(total, 1.0 / width)], dim=2)  # (B, D, 2)
-    cross, mean = torch.bmm(small, both).unbind(dim=2)  # (B, K)
-    square = torch.linalg.vector_norm(small, dim=2).square()
+    with_weight, with_both, square = _Products.apply(small, scaled, both)  # (K, B, 2), (B, K, 2), (B, K)
+    cross, mean = with_both.unbind(dim=2)  # (B, K)
     total_mean, total_square = total.mean(dim=1, keepdim=True), total.square().sum(dim=1, keepdim=True)
     # the large group is (total - s small) / (1 - s)
     s = torch.minimum(share, 1.0 - share)
@@ -101,3 +100,28 @@ def _tell(
         norm, weight = norms[group], weights[group]
         told.append(found * torch.rsqrt(variance.clamp_min(0.0) + norm.eps) + weight @ norm.bias)
     return PairedEvidence(*told)
+
+
+class _Products(torch.autograd.Function):
+    """All products with the small vectors, whose gradient is then summed in one place instead of in three."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, small: Tensor, scaled: Tensor, both: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of (B, K, D) with (K, D, 2), with (B, D, 2) and with itself."""
+        ctx.save_for_backward(small, scaled, both)
+        square = torch.linalg.vector_norm(small, dim=2).square()
+        return torch.bmm(small.transpose(0, 1), scaled), torch.bmm(small, both), square
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of the three arguments."""
+        small, scaled, both = ctx.saved_tensors
+        of_scaled, of_both, of_square = given
+        gradient = small * (2.0 * of_square).unsqueeze(-1)
+        gradient.baddbmm_(of_both, both.transpose(1, 2))
+        gradient.transpose(0, 1).baddbmm_(of_scaled, scaled.transpose(1, 2))
+        return (
+            gradient,
+            torch.bmm(small.permute(1, 2, 0), of_scaled),
+            torch.bmm(small.transpose(1, 2), of_both),
+        )
