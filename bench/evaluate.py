@@ -4,6 +4,7 @@ Run: python bench/evaluate.py [stays] [labels] [models] [runs] [resamples]. Ever
 made-up predictions; the last lines scale a loop over scikit-learn for the same intervals of AUROC and AUPRC.
 """
 
+import json
 import sys
 import tempfile
 import time
@@ -69,6 +70,7 @@ def _label(stays: int, labels: int) -> dict[Split, np.ndarray]:
 def _write(folder: Path, names: list[str], label: dict[Split, np.ndarray], *, seed: int) -> Path:
     random = np.random.default_rng(seed)
     folder.mkdir()
+    (folder / "head.json").write_text(json.dumps({"head": "late", "chosen_by": "configuration"}))
     path = folder / "predictions.parquet"
     with pq.ParquetWriter(path, PREDICTION_SCHEMA, compression="zstd") as writer:
         for place, (split, value) in enumerate(label.items()):
