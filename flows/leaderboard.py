@@ -16,6 +16,7 @@ from flows.ensure import ensure
 from flows.evaluate import evaluated_run, look_at_test, run_facts
 from flows.extract import extract_steps
 from flows.failure import hide_tracebacks
+from flows.job import UNTRAINED
 from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan
@@ -77,7 +78,8 @@ def predictions_of(run: RunContext) -> Path:
 
 def stage_folders(run: RunContext) -> list[Path]:
     """Every folder of weights of a run that is there, in training order."""
-    modalities, rivals = run.config.modality.modalities, run.config.evaluate.rivals
+    modalities = run.config.modality.modalities
+    rivals = [rival for rival in run.config.evaluate.rivals if rival not in UNTRAINED]
     wanted = [*map(run.unimodal_dir, modalities), *map(run.confidence_dir, modalities), run.fusion_dir()]
     return [folder for folder in (*wanted, *map(run.rival_dir, rivals)) if folder.is_dir()]
 

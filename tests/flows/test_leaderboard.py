@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from flows.ahead import may_spread
 from flows.evaluate import test_ledger as ledger_of
-from flows.leaderboard import leaderboard
+from flows.leaderboard import leaderboard, stage_folders
 from flows.plan import parse_arms, parse_models, plan
 from medpatch.config.arm import Arm
 from medpatch.config.error import ConfigError
@@ -76,6 +76,14 @@ def test_arm_has_the_same_seeds_and_other_tensors(tree: Path, tmp_path: Path) ->
 def test_no_seed_is_no_leaderboard(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seeds: 0"):
         plan(PRESET, models="all", seeds=0, raw_dir=tree, work_dir=tmp_path)
+
+
+def test_board_of_all_models_finds_the_folders_of_those_that_are_trained(tree: Path, tmp_path: Path) -> None:
+    run = plan(PRESET, models="all", seeds=1, raw_dir=tree, work_dir=tmp_path).first
+    assert Rival.ENSEMBLE in run.config.evaluate.rivals
+    assert stage_folders(run) == []
+    run.rival_dir(Rival.BOOSTED_TREES).mkdir(parents=True)
+    assert stage_folders(run) == [run.rival_dir(Rival.BOOSTED_TREES)]
 
 
 WAYS = {"models": "early", "seeds": 2, "overrides": QUICK}
