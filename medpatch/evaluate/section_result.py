@@ -8,10 +8,12 @@ from medpatch.evaluate.figure_leaderboard import label_picture, leaderboard_pict
 from medpatch.evaluate.figure_reliability import reliability_picture
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, style
+from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.page import Bullets, Paragraph
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
 from medpatch.evaluate.statement import rules_in_words
+from medpatch.evaluate.summary import Estimate
 from medpatch.evaluate.table import interval, p_value, percent
 from medpatch.evaluate.table_result import (
     calibration_table,
@@ -109,21 +111,29 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
         found += _against_rivals(verdict)
     if single is None or main.difference is None:
         return tuple(found)
-    gap = main.difference
-    if gap.low > 0:
-        meaning = "fusion is better than the best single modality"
-    elif gap.high < 0:
-        meaning = "fusion is worse than the best single modality"
-    else:
-        meaning = "no difference is shown"
     rival = f"{style(single.model).label} ({interval(single.macro.auroc)}, best single modality on validation)"
-    found.append(f"{style(main.model).label} minus {rival}: {interval(gap, plus=True)}; {meaning}.")
+    found.append(f"{style(main.model).label} minus {rival}: {_told(main.difference)}.")
+    strongest = strongest_single(verdict.results)
+    beside = {c.model: c.auroc for c in verdict.comparisons}
+    if strongest is not None and strongest.model != single.model and strongest.model in beside:
+        rival = f"{style(strongest.model).label} ({interval(strongest.macro.auroc)}), which does better on these stays"
+        found.append(f"{style(main.model).label} minus {rival}: {_told(beside[strongest.model])}.")
     if main.gap_closed is not None and main.oracle_auroc is not None:
         found.append(
             f"The best possible AUROC with all inputs is {main.oracle_auroc:.3f}; MedPatch closes "
             f"{percent(main.gap_closed)} of the way there from the single modality that does best on these stays."
         )
     return tuple(found)
+
+
+def _told(gap: Estimate) -> str:
+    """A difference from a single modality, and what its interval means."""
+    meaning = "no difference is shown"
+    if gap.low > 0:
+        meaning = "fusion is better than the single modality"
+    elif gap.high < 0:
+        meaning = "fusion is worse than the single modality"
+    return f"{interval(gap, plus=True)}; {meaning}"
 
 
 def _against_rivals(verdict: Verdict) -> list[str]:

@@ -15,6 +15,7 @@ from medpatch.evaluate.metric import SingleClassWarning, auroc
 from medpatch.evaluate.name import PHENOTYPE_GROUP, Group, in_order, is_unimodal, style
 from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.prediction import ModelPrediction, SplitPrediction, read_predictions
+from medpatch.evaluate.section_result import _findings
 
 from .made_up import made_up_rows, write_oracle, write_rows
 
@@ -178,3 +179,17 @@ def test_a_model_keeps_its_look_and_a_new_one_gets_a_fixed_look() -> None:
     assert style("medpatch").colour != style("late").colour
     assert style("medfuse") == style("medfuse")
     assert in_order(["unimodal_ehr", "medfuse", "medpatch"]) == ("medpatch", "medfuse", "unimodal_ehr")
+
+
+def test_single_modality_that_does_better_on_test_than_the_chosen_one_is_named_too(
+    splits, mortality: PipelineConfig
+) -> None:
+    verdict = judged(*splits, mortality, oracle_dir=None, head="late")
+    strongest = strongest_single(verdict.results)
+    others = [r.model for r in verdict.results if is_unimodal(r.model) and r.model != strongest.model]
+    alike, apart = (
+        " ".join(_findings(replace(verdict, best_single=chosen))) for chosen in (strongest.model, others[0])
+    )
+    assert "which does better on these stays" not in alike
+    assert f"minus {style(strongest.model).label}" in apart
+    assert "which does better on these stays" in apart
