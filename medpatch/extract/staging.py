@@ -1,10 +1,12 @@
 """Raw files to Parquet, once per set of raw files: the rows and columns that any configuration may need."""
 
 import logging
+import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 import duckdb
 import pyarrow as pa
@@ -28,7 +30,6 @@ logger = logging.getLogger(__name__)
 ROW_COUNT_SCHEMA = pa.schema([("source", pa.string()), ("rows_in", pa.int64()), ("rows_kept", pa.int64())])
 ROW_GROUP, NOTE_ROW_GROUP = 122880, 8192
 MEBIBYTE = 2**20
-TELL_SECONDS = 0.2
 
 
 def build_staging(
@@ -116,12 +117,14 @@ def _stage_all(build: _Build, files: list[SqlFile]) -> dict[str, StagedTable]:
             for file in others:
                 if file not in long:
                     note(file, _stage(build, file, workers=workers))
-            left = set(reading)
-            while left:
-                done, left = wait(left, timeout=TELL_SECONDS, return_when=FIRST_COMPLETED)
-                build.meter.tell()
-                for future in sorted(done, key=lambda future: reading[future].name):
-                    note(reading[future], future.result())
+            for future in reading:
+                future.add_done_callback(build.meter.news.put)
+            while reading:
+                done = build.meter.news.get()
+                if done is None:
+                    build.meter.tell()
+                else:
+                    note(reading.pop(done), done.result())
             build.connection.execute("SET preserve_insertion_order = true")
             for file in ordered:
                 note(file, _stage(build, file, workers=workers))
@@ -208,17 +211,29 @@ def _culprit(message: str, files: list[Path | None]) -> Path | None:
 
 @dataclass
 class _Meter:
-    """Bytes of raw files read so far, told in MiB by the thread that builds, noted by any."""
+    """Bytes of raw files read so far: noted by any thread, told in MiB by the one that builds.
+
+    Attributes:
+        progress: told.
+        files: all raw files.
+        news: None for each note of another thread, for the building one to tell, and tables that are done.
+    """
 
     progress: Callable[[int, int], None] | None
     files: list[Path]
+    news: "SimpleQueue[Future[StagedTable] | None]" = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
         self.size = {file: file.stat().st_size for file in self.files}
         self.done = dict.fromkeys(self.files, 0)
+        self.builder = threading.get_ident()
 
     def note(self, file: Path, read_bytes: int) -> None:
         self.done[file] = read_bytes
+        if threading.get_ident() == self.builder:
+            self.tell()
+        else:
+            self.news.put(None)
 
     def tell(self) -> None:
         if self.progress is not None:
@@ -231,4 +246,3 @@ class _Meter:
             own = source.file(raw.removeprefix("raw_")) if raw.startswith("raw_") else None
             if own is not None:
                 self.note(own, self.size[own])
-        self.tell()
