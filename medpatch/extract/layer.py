@@ -143,9 +143,11 @@ def _parameters(text: str) -> frozenset[str]:
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        for branch in tree:
-            yield from _nodes(branch)
+    left = [tree]
+    while left:
+        branch = left.pop()
+        if isinstance(branch, dict):
+            yield branch
+            left += branch.values()
+        elif isinstance(branch, list):
+            left += branch

@@ -1,13 +1,16 @@
 """Long tables (events, notes) to Parquet piece by piece, several pieces at once, memory independent of length."""
 
 import logging
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,7 +26,34 @@ from medpatch.extract.regular import RegularReader, RegularRows
 logger = logging.getLogger(__name__)
 
 MOST_WORKERS = 4
-"""Pieces in work at once, at most; each takes about 0.15 GB."""
+"""Pieces in work at once, at most, over all files; each takes about 0.15 GB."""
+MOST_TEXTS = 10_000
+"""Texts remembered per file."""
+ID_COLUMNS = frozenset({"subject_id", "hadm_id", "stay_id"})
+"""What a trace consists of."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The threads that all files share.
+
+    Attributes:
+        pool: works on pieces.
+        count: threads of the pool; each file has one piece more in work or waiting, at most.
+        is_over: set once a table has failed, so that the others stop after the piece they read.
+    """
+
+    pool: ThreadPoolExecutor
+    count: int
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def open_workers() -> Iterator[Workers]:
+    """As many threads as there are cores, up to `MOST_WORKERS`."""
+    count = min(free_threads(), MOST_WORKERS)
+    with ThreadPoolExecutor(count) as pool:
+        yield Workers(pool, count)
 
 
 @dataclass(frozen=True)
@@ -38,6 +68,7 @@ class _Work:
         header: its columns.
         quick: reader for pieces in which nothing is unusual, None for notes.
         folder: of the parts.
+        traced: texts of unmapped items met so far -> True if the query keeps a trace of them.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -47,6 +78,7 @@ class _Work:
     header: list[str]
     quick: RegularReader | None
     folder: Path
+    traced: dict[str, bool] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,15 +96,17 @@ def stage_in_pieces(
     *,
     folder: Path,
     own: Path,
+    workers: Workers,
     advance: Callable[[int], None],
 ) -> tuple[int, int]:
     """Write the table as parts of a folder, in the order of the file; rows read, rows kept.
 
     Args:
-        connection: knows the seeds.
+        connection: knows the seeds; used from this thread and from those of the workers.
         sql: the staging query; it reads raw_<table> and seeds row by row, and may number rows in file_order.
         folder: of the parts, made here.
         own: the raw file, .csv or .csv.gz.
+        workers: shared with the files that are read at the same time.
         advance: told the bytes of the file that are done.
 
     Raises:
@@ -94,18 +128,18 @@ def stage_in_pieces(
         null_bytes += piece.null_bytes
         advance(piece.read_bytes)
 
-    workers = min(free_threads(), MOST_WORKERS)
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for piece in read_pieces(own):
-                waiting.append((piece, pool.submit(_stage_piece, work, piece)))
-                if len(waiting) > workers:
-                    finish()
-            while waiting:
+    try:
+        for piece in read_pieces(own):
+            if workers.is_over.is_set():
+                break
+            waiting.append((piece, workers.pool.submit(_stage_piece, work, piece)))
+            if len(waiting) > workers.count:
                 finish()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+        while waiting:
+            finish()
+    finally:
+        for _, future in waiting:
+            future.cancel()
     if null_bytes:
         logger.warning("%s: %d NUL bytes were taken out of its text", own, null_bytes)
     if rows_in == 0:
@@ -118,8 +152,9 @@ def stage_in_pieces(
 def _regular_reader(
     connection: duckdb.DuckDBPyConnection, table: RawTable, *, name: str, header: list[str]
 ) -> RegularReader:
-    mapped = connection.execute("SELECT itemid FROM ehr_itemid WHERE source_table = ?", [name]).fetchall()
-    selected = connection.execute("SELECT itemid FROM ehr_selected_itemid").fetchall()
+    with connection.cursor() as cursor:
+        mapped = cursor.execute("SELECT itemid FROM ehr_itemid WHERE source_table = ?", [name]).fetchall()
+        selected = cursor.execute("SELECT itemid FROM ehr_selected_itemid").fetchall()
     return RegularReader(table, header, [i for (i,) in mapped], [i for (i,) in selected])
 
 
@@ -130,16 +165,39 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
 
 
 def _stage_regular(work: _Work, piece: Piece, *, rows: RegularRows) -> int:
-    """Rows of mapped items as they are, which is what the query makes of them; the others by the query."""
-    kept = rows.mapped.to_arrow().cast(work.table.arrow_schema)
-    if rows.others.height:
-        with work.connection.cursor() as cursor:
-            cursor.register("cells", rows.others.to_arrow())
-            cursor.execute(f"CREATE TEMP VIEW raw_{work.name} AS FROM cells")
-            others = cursor.sql(work.sql.text).to_arrow_table()
-        kept = pa.concat_tables([kept, others.cast(kept.schema)])
-    pq.write_table(kept, work.part(piece.number), compression="zstd", write_statistics=False)
-    return kept.num_rows
+    """Rows of mapped items as they are, which is what the query makes of them, and the traces of the others."""
+    kept = pl.concat([rows.mapped, _traces(work, rows.others)]) if rows.others.height else rows.mapped
+    table = kept.to_arrow().cast(work.table.arrow_schema)
+    pq.write_table(table, work.part(piece.number), compression="zstd", write_statistics=False)
+    return table.num_rows
+
+
+def _traces(work: _Work, others: pl.DataFrame) -> pl.DataFrame:
+    """The ids of the rows of which the query keeps a trace; it is asked once for each text."""
+    texts = others["value"].unique().to_list()
+    answers = {text: work.traced.get(text) for text in texts}
+    unknown = [text for text, answer in answers.items() if answer is None]
+    if unknown:
+        new = _ask(work, unknown, itemid=others["itemid"][0])
+        answers |= new
+        if len(work.traced) < MOST_TEXTS:
+            work.traced.update(new)
+    kept = pl.Series([text for text, answer in answers.items() if answer], dtype=pl.String).implode()
+    return others.filter(pl.col("value").is_in(kept)).select(
+        pl.col(name) if name in ID_COLUMNS else pl.lit(None, dtype=kind).alias(name)
+        for name, kind in others.schema.items()
+    )
+
+
+def _ask(work: _Work, texts: list[str], *, itemid: int) -> dict[str, bool]:
+    """Text -> True if the staging query keeps a row of the item with it; rows are told apart by their subject_id."""
+    asked = {column.name: pa.nulls(len(texts), column.type) for column in work.table.arrow_schema}
+    asked |= {"subject_id": pa.array(range(len(texts))), "itemid": pa.array([itemid] * len(texts))}
+    with work.connection.cursor() as cursor:
+        cursor.register("cells", pa.table(asked | {"value": pa.array(texts)}))
+        cursor.execute(f"CREATE TEMP VIEW raw_{work.name} AS FROM cells")
+        kept = {number for (number,) in cursor.execute(f"SELECT subject_id FROM ({work.sql.text})").fetchall()}
+    return {text: number in kept for number, text in enumerate(texts)}
 
 
 def _stage_strictly(work: _Work, piece: Piece) -> int:

@@ -1,6 +1,7 @@
 """Raw files that are not as published: each has one clear outcome, and nothing half-written stays."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from medpatch.config.error import RawDataError
 from medpatch.config.preset import phenotyping
+from medpatch.extract.piece import Piece
 from medpatch.extract.run import build_warehouse
 from medpatch.extract.source import find_raw
 
@@ -155,6 +157,29 @@ def test_reader_that_loses_a_note_is_caught(raw_dir: Path, tmp_path: Path, monke
 
     with pytest.raises(RawDataError, match=r"\.csv\.gz, from line 2 on .*3 records, \d were read"):
         stage(raw_dir, tmp_path / "work")
+
+
+def test_other_long_file_is_not_read_to_its_end_once_one_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def pieces(file: Path) -> Iterator[Piece]:
+        if file.name.startswith("labevents"):
+            raise RawDataError("labevents is broken")
+        for number in range(1000):
+            read.append(number)
+            yield Piece(number, b"", number, 0, is_even=True, read_bytes=number, null_bytes=0)
+            time.sleep(0.01)
+
+    monkeypatch.setattr("medpatch.extract.long.read_pieces", pieces)
+    monkeypatch.setattr("medpatch.extract.long._stage_piece", lambda *_: 0)
+
+    with pytest.raises(RawDataError, match="labevents is broken"):
+        stage_changed(tmp_path, {})
+
+    assert len(read) < 500
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_parquet_time_with_a_zone_is_refused(tmp_path: Path) -> None:

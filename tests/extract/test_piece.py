@@ -17,6 +17,8 @@ from .conftest import EHR, NOTE_COLUMNS, RADIOLOGY, write_gz
 from .test_staging import rows, stage
 
 CHART = RAW_TABLES["chartevents"]
+UNMAPPED = 50801
+"""An item that the published map selects, and that has no channel."""
 HEADER = EHR["icu/chartevents"].split("\n", 1)[0]
 
 
@@ -182,3 +184,27 @@ def test_pieces_read_quickly_are_staged_as_the_query_stages_them(
 
     assert quick == strict
     assert len(quick) > 2
+
+
+@pytest.mark.parametrize("place", ["icu/chartevents", "hosp/labevents"])
+@pytest.mark.parametrize("piece_bytes", [150, 2**20])
+def test_traces_of_text_answers_are_those_of_the_query(
+    raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, piece_bytes: int
+) -> None:
+    monkeypatch.setattr("medpatch.extract.piece.read_pieces.__kwdefaults__", {"piece_bytes": piece_bytes})
+    monkeypatch.setattr("medpatch.extract.long.MOST_TEXTS", 3)
+    texts = ["ERROR", "7", "see note", " 8", "1_0", "inf", "0x1", "1e3", "+5", "5.", "", "n/a", "-", "ERROR", ".", "7"]
+    cells = [{"subject_id": i, "hadm_id": 10, "itemid": UNMAPPED, "value": text} for i, text in enumerate(texts)]
+    names = EHR[place].split("\n", 1)[0].split(",")
+    lines = [",".join(str(cell.get(name, "")) for name in names) for cell in cells]
+    write_gz(raw_dir / "mimiciv" / f"{place}.csv.gz", EHR[place] + "\n".join(lines) + "\n")
+    table = f"stg_{Path(place).name}"
+
+    quick = rows(stage(raw_dir, tmp_path / "quick"), table, "*")
+    traces = [row[0] for row in rows(stage(raw_dir, tmp_path / "again"), f"{table} WHERE itemid IS NULL", "subject_id")]
+    monkeypatch.setattr(RegularReader, "read", lambda *_: None)
+    strict = rows(stage(raw_dir, tmp_path / "strict"), table, "*")
+
+    assert sorted(quick, key=str) == sorted(strict, key=str)
+    assert {0, 2, 13} <= set(traces)  # of the words, the repeated one too
+    assert not {1, 7, 10, 11, 15} & set(traces)  # numbers and missing values leave none
