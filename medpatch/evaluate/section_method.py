@@ -34,8 +34,8 @@ def _threshold(fusion: FusionConfig) -> str:
         return f"{start} is fixed at {fusion.threshold:g}."
     if fusion.is_share_chosen:
         return (
-            f"{start} is the score that a share of the train tokens reaches; the share is chosen per modality and label "
-            "on the validation patients that choose epochs."
+            f"{start} is the score that a share of the train tokens reaches; the share is chosen per modality and "
+            "label on the validation patients that choose epochs."
         )
     return f"{start} is the score that {fusion.high_share:.0%} of the train tokens reach."
 
