@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import TaskRunSort
 from safetensors.numpy import load_file
 
 from flows.ahead import may_spread
@@ -166,7 +167,7 @@ def test_board_on_two_dask_workers_leaves_the_same_bytes_and_the_same_mlflow_run
     runner = RunnerConfig(runner=Runner.DASK, workers=2)
     report = leaderboard(PRESET, raw_dir=tree, work_dir=tmp_path, runner=runner, **WAYS)
     with get_client(sync_client=True) as client:
-        tasks = {run.name for run in client.read_task_runs(limit=200)}
+        tasks = {run.name for run in client.read_task_runs(limit=200, sort=TaskRunSort.EXPECTED_START_TIME_DESC)}
     assert {"train ehr, seed 1002", "train rr, seed 1003", "train early, seed 1003", "train fusion, seed 1002"} <= tasks
     here, spread = _content(board_here[0]), _content(tmp_path)
     assert (

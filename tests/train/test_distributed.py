@@ -67,7 +67,7 @@ def test_two_processes_end_where_one_ends(job, tmp_path, monkeypatch):
         torch.testing.assert_close(two[name], value, atol=2e-5, rtol=1e-4)
     for before, after in zip(read_history(tmp_path / "one"), read_history(tmp_path / "two"), strict=True):
         assert after == pytest.approx(before, rel=1e-4)
-    assert [name for name, _, _ in seen] == ["train/loss", "val/loss", "val/auroc"] * 3
+    assert [name for name, _, _ in seen] == ["train/loss", "val/loss", "val/auroc", "train/learning_rate"] * 3
     assert done == [(1, 3), (2, 3), (3, 3)]
 
 
