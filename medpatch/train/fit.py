@@ -170,6 +170,7 @@ def _log(record: EpochRecord, log_metric: LogMetric, *, session: Session) -> Non
         ("train/loss", record.train_loss),
         ("val/loss", record.val_loss),
         ("val/auroc", record.val_auroc),
+        ("train/learning_rate", record.learning_rate),
     ):
         if not math.isnan(value):
             log_metric(name, value, record.epoch)

@@ -59,7 +59,8 @@ def run_trees(
     train_loss, _ = _judge(trees, train)
     val_loss, val_auroc = _judge(trees, chosen)
     record = EpochRecord(0, train_loss, val_loss, val_auroc, config.train.rate_of(name))
-    for metric, value in (("train/loss", train_loss), ("val/loss", val_loss), ("val/auroc", val_auroc)):
+    shown = {"train/loss": train_loss, "val/loss": val_loss, "val/auroc": val_auroc}
+    for metric, value in {**shown, "train/learning_rate": record.learning_rate}.items():
         if np.isfinite(value):
             log_metric(metric, value, 0)
     result = StageResult(Stage.FUSION, name, None, False, "", len(train.label), len(selection))
