@@ -24,6 +24,7 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
     """Write the tree unless it is there, run both tiny presets on it, say where to look."""
     raw_dir = paths.work_dir / "raw"
     if not _is_that_tree(raw_dir, subjects=subjects, seed=seed):
+        logger.info("making up %d patients in %s", subjects, raw_dir)
         with progress_bar(f"making up {subjects} patients") as progress:
             write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)
     for preset in DEMO_PRESETS:
@@ -31,7 +32,7 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
         run_locally("report_dir", run, overrides={})
     console = Console()
     console.print("Browse: `make up`, then http://127.0.0.1:4200 (Prefect) and http://127.0.0.1:5000 (MLflow).")
-    console.print("Real data: set MEDPATCH_RAW_DIR and run `medpatch run --preset in_hospital_mortality`.")
+    console.print("Real data: set MEDPATCH_RAW_DIR and run `.venv/bin/medpatch run --preset in_hospital_mortality`.")
 
 
 def _is_that_tree(raw_dir: Path, *, subjects: int, seed: int) -> bool:

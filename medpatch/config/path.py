@@ -13,12 +13,16 @@ EXPECTATION_DIR = REPOSITORY_DIR / "expectations"
 
 OFFLINE_ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""Telemetry of prefect, mlflow and great_expectations switched off, and MLflow's bars about copied files."""
+"""Telemetry of prefect, mlflow and great_expectations switched off, and MLflow's bars about copied files.
+
+Prefect's second page loads a tracker's settings from its maker whatever is switched off; the first one does not.
+"""
 
 
 class PathConfig(Frozen):

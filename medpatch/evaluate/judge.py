@@ -11,7 +11,16 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.data.held_out import split_val
 from medpatch.evaluate.compare import Comparison, compare
 from medpatch.evaluate.metric import auroc, macro, single_class_labels
-from medpatch.evaluate.name import MEDPATCH, TASK_WORDS, UNIMODAL_PREFIX, compared, is_unimodal, modality_set, unimodal
+from medpatch.evaluate.name import (
+    AVAILABILITY,
+    MEDPATCH,
+    TASK_WORDS,
+    UNIMODAL_PREFIX,
+    compared,
+    is_unimodal,
+    modality_set,
+    unimodal,
+)
 from medpatch.evaluate.oracle import covers, gap_closed, oracle_auroc, strongest_single
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.summary import Judged, ModelResult, judge_models, with_difference
@@ -167,10 +176,12 @@ def _with_oracle(
     for result in results:
         closed = None
         # a single modality cannot close a gap that starts at the best of them
-        if everything in best and single is not None and not is_unimodal(result.model):
+        reads_content = result.model != AVAILABILITY
+        if everything in best and single is not None and reads_content and not is_unimodal(result.model):
             start = single.macro.auroc.value
             closed = gap_closed(result.macro.auroc.value, best_single=start, oracle_all=best[everything])
-        extended.append(replace(result, oracle_auroc=best.get(sets[result.model]), gap_closed=closed))
+        oracle = best.get(sets[result.model]) if reads_content else None
+        extended.append(replace(result, oracle_auroc=oracle, gap_closed=closed))
     return tuple(extended), left_out
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from medpatch.config.model import FusionConfig
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.judge import Verdict
@@ -17,7 +18,7 @@ def method_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts 
         "Chosen on validation: the epoch of every stage and the best single modality (on the validation patients that "
         "are not kept for calibration), temperatures (on those that are), the thresholds of the operating points (on "
         f"all). MedPatch's reported output: {verdict.head}.",
-        "The threshold between high- and low-confidence tokens comes from the train tokens.",
+        _threshold(config.model.fusion),
         "The test split is predicted once, and judged once per report, from the stored predictions.",
         f"Intervals: {config.evaluate.bootstrap_resamples:,} resamples of patients, all stays of a patient together, "
         f"the same for every model; percentiles at {config.evaluate.interval_level:.0%}, seed {config.evaluate.seed}.",
@@ -25,6 +26,18 @@ def method_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts 
     if facts is None:
         return Section("How this was evaluated", (Bullets(chosen),))
     return Section("How this was evaluated", (Bullets(chosen), _provenance(facts), *_reads(facts)))
+
+
+def _threshold(fusion: FusionConfig) -> str:
+    start = "The threshold between high- and low-confidence tokens"
+    if fusion.high_share is None:
+        return f"{start} is fixed at {fusion.threshold:g}."
+    if fusion.is_share_chosen:
+        return (
+            f"{start} is the score that a share of the train tokens reaches; the share is chosen per modality and "
+            "label on the validation patients that choose epochs."
+        )
+    return f"{start} is the score that {fusion.high_share:.0%} of the train tokens reach."
 
 
 def card_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None) -> Section:

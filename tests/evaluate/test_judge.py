@@ -12,7 +12,7 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.data.held_out import split_val
 from medpatch.evaluate.judge import Verdict, choose_single, judge
 from medpatch.evaluate.metric import SingleClassWarning, auroc
-from medpatch.evaluate.name import PHENOTYPE_GROUP, Group, in_order, is_unimodal, style
+from medpatch.evaluate.name import AVAILABILITY, PHENOTYPE_GROUP, Group, in_order, is_unimodal, style
 from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.prediction import ModelPrediction, SplitPrediction, read_predictions
 from medpatch.evaluate.section_result import _findings
@@ -105,6 +105,15 @@ def test_oracle_of_another_extraction_is_left_out_by_name(
     verdict = judged(*splits, apply_overrides(mortality, changed), oracle_dir=oracle_dir, head="late")
     assert {r.oracle_auroc for r in verdict.results} == {None}
     assert any(w.startswith("oracle: it is known for the published extraction") for w in verdict.warnings)
+
+
+def test_model_that_reads_no_content_has_no_oracle(splits, mortality: PipelineConfig, tmp_path: Path) -> None:
+    task = Task.IN_HOSPITAL_MORTALITY
+    oracle_dir = write_oracle(made_up_rows(task), tmp_path / "oracle", task=task)
+    val, test = (replace(s, models={**s.models, AVAILABILITY: s.models["early"]}) for s in splits)
+    verdict = judged(val, test, mortality, oracle_dir=oracle_dir, head="late")
+    assert verdict.of("early").oracle_auroc is not None
+    assert (verdict.of(AVAILABILITY).oracle_auroc, verdict.of(AVAILABILITY).gap_closed) == (None, None)
 
 
 def test_gap_closed_is_the_share_of_the_way_from_best_single_to_oracle(
