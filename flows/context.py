@@ -140,7 +140,7 @@ class RunContext:
     @property
     def _revisions(self) -> dict[Modality, str]:
         """Of the pretrained encoders; looked up when training is near, as that may need the network."""
-        from medpatch.model.backbone import backbone_revision
+        from medpatch.model.revision import backbone_revision
 
         encoder = self.config.model.encoder
         name = {Modality.CXR: encoder.cxr_name, Modality.RR: encoder.note_name, Modality.DN: encoder.note_name}

@@ -103,7 +103,7 @@ def track_report(run: RunContext, trained: Trained, *, parent: TrackedRun) -> No
     """Metrics of every model on its MLflow run, pictures and tables on the parent's."""
     from medpatch.data.spec import tensor_spec
     from medpatch.evaluate.fact import read_ledger
-    from medpatch.evaluate.report import read_markdown, read_metrics
+    from medpatch.evaluate.finished import read_markdown, read_metrics
 
     log_metrics(parent, {"data/test_reads": float(len(read_ledger(test_ledger(run))))})
     for model, metrics in read_metrics(run.report_dir).items():
@@ -199,7 +199,7 @@ def model_steps(run: RunContext, tensors: str) -> Path:
         weights = (run.checkpoint_dir, *trained.folders)
         remember(run, parent, inputs=models, folders=weights, record_name=TRAIN_RECORD)
         remember(run, parent, inputs=inputs, folders=(*written_folders(run.run_dir), *trained.folders))
-    from medpatch.evaluate.report import read_markdown, read_metrics
+    from medpatch.evaluate.finished import read_markdown, read_metrics
 
     show_result(run, markdown=read_markdown(run.report_dir), metrics=read_metrics(run.report_dir))
     return run.report_dir

@@ -93,7 +93,7 @@ def board_inputs(board: Board) -> str:
 @step("track-leaderboard")
 def track_leaderboard(board: Board, report: str) -> None:
     """The report and one child run per model in MLflow; once per report."""
-    from medpatch.evaluate.report import read_markdown, read_metrics
+    from medpatch.evaluate.finished import read_markdown, read_metrics
 
     run = board.first
     if _tracked(board) == report:
@@ -199,7 +199,7 @@ def lead_locally(
     Raises:
         MedPatchError: whatever a step raised on purpose.
     """
-    from medpatch.evaluate.report import read_table
+    from medpatch.evaluate.finished import read_table
 
     hide_tracebacks()
     paths = board.first.paths

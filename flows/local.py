@@ -16,7 +16,7 @@ from flows.train import train
 from medpatch.config.error import ServerLostError
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
-from medpatch.evaluate.report import read_table
+from medpatch.evaluate.finished import read_table
 
 FLOWS = {
     "warehouse_dir": extract,

@@ -32,6 +32,9 @@ PORTS = {PREFECT: 4200, MLFLOW: 5000}
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 """Held slots survive a restart of the server; kept in memory they would stay taken for ever after one."""
 
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""MLflow would start eight more processes that judge answers of language models."""
+
 Say = Callable[[str], None]
 
 
@@ -154,7 +157,7 @@ def _environment(
     paths: PathConfig, record: Record, *, api: str | None = None, ui_api: str | None = None
 ) -> dict[str, str]:
     """Of a service; `ui_api` is where the pages of the Prefect server look for it, which is its own port."""
-    more = {MARK: record.token, "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES}
+    more = {MARK: record.token, "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, **NO_JOBS}
     if ui_api is not None:
         more["PREFECT_SERVER_UI_API_URL"] = ui_api
     if api is not None:

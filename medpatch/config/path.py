@@ -99,9 +99,13 @@ def set_prefect_api(address: str) -> None:
 
 
 def child_environment(paths: PathConfig, **more: str) -> dict[str, str]:
-    """Environment of a process we start: ours, the same locations, and `more`."""
+    """Environment of a process we start: ours, the same locations, and `more`.
+
+    A server keeps its store in the work folder even where PREFECT_API_URL is set, unless the user has placed it.
+    """
     return {
         **os.environ,
+        "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(paths.work_dir / "prefect")),
         "MEDPATCH_RAW_DIR": str(paths.raw_dir),
         "MEDPATCH_WORK_DIR": str(paths.work_dir),
         "MLFLOW_TRACKING_URI": paths.tracking_uri,

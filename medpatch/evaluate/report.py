@@ -1,18 +1,14 @@
-"""A run's report: made from its predictions, and read back."""
+"""A run's report, made from its predictions."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from medpatch.config.error import ContractError
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.confidence import ConfidenceReport
 from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.figure_history import History
 from medpatch.evaluate.name import TASK_WORDS
-from medpatch.evaluate.report_folder import METRICS, RESULT, EvaluateReport, Material, Progress, evaluate_runs
-from medpatch.evaluate.terminal import ResultTable, from_json
+from medpatch.evaluate.report_folder import EvaluateReport, Material, Progress, evaluate_runs
 
 
 def evaluate_run(
@@ -66,29 +62,3 @@ def evaluate_run(
         ),
         progress=progress,
     )
-
-
-def read_table(report_dir: Path) -> ResultTable:
-    """The result table of a finished report, for rich's console.
-
-    Raises:
-        ContractError: no finished report is there.
-    """
-    return from_json(_load(report_dir / RESULT)["terminal"])
-
-
-def read_markdown(report_dir: Path) -> str:
-    """The result table of a finished report in Markdown; errors as `read_table`."""
-    return _load(report_dir / RESULT)["markdown"]
-
-
-def read_metrics(report_dir: Path) -> dict[str, dict[str, float]]:
-    """Model name -> numbers by tracking name, from a finished report; errors as `read_table`."""
-    return _load(report_dir / METRICS)["flat"]
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ContractError(f"{path}: no finished report ({error}); run the evaluate step") from error

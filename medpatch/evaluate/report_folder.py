@@ -19,6 +19,7 @@ from medpatch.evaluate.export import flat_metrics, long_table, to_json
 from medpatch.evaluate.fact import RunFacts, as_used
 from medpatch.evaluate.figure import save
 from medpatch.evaluate.figure_history import History
+from medpatch.evaluate.finished import METRICS, RESULT
 from medpatch.evaluate.judge import Verdict, judge
 from medpatch.evaluate.name import HEAD_WORDS, MADE_UP, MEDPATCH
 from medpatch.evaluate.page import MARK, render_html, render_markdown
@@ -38,7 +39,7 @@ from medpatch.evaluate.terminal import to_json as terminal_json
 
 Progress = Callable[[int, int], None]
 
-METRICS, METRICS_CSV, RESULT, READS = "metrics.json", "metrics.csv", "result.json", "test_reads.json"
+METRICS_CSV, READS = "metrics.csv", "test_reads.json"
 PAGE, PAGE_MARKDOWN = "index.html", "report.md"
 TABLE_DIR, FIGURE_DIR = "table", "figure"
 

@@ -1,15 +1,11 @@
 """Bodies of the image and note encoders: from a hub name, a local folder, or a stored description."""
 
-import hashlib
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from medpatch.config.error import ConfigError
-from medpatch.config.model import TINY
+from medpatch.model.revision import not_there
 from medpatch.model.tiny import TinyImage, TinyNote, describe_tiny, restore_tiny
 
 
@@ -24,30 +20,7 @@ def load_backbone(name: str) -> nn.Module:
     try:
         return AutoModel.from_pretrained(name, add_pooling_layer=False)
     except (OSError, ValueError) as error:
-        raise _not_there(name, error) from error
-
-
-@cache
-def backbone_revision(name: str) -> str:
-    """What tells apart two encoders of one name: the commit of a hub model, the content of a folder.
-
-    Raises:
-        ConfigError: it is neither there nor to be had.
-    """
-    if name == TINY:
-        return TINY
-    if Path(name).is_dir():
-        digest = hashlib.sha256()
-        for file in sorted(p for p in Path(name).iterdir() if p.is_file()):
-            with file.open("rb") as opened:
-                digest.update(file.name.encode() + hashlib.file_digest(opened, "sha256").digest())
-        return digest.hexdigest()[:12]
-    from transformers import AutoConfig
-
-    try:
-        return str(AutoConfig.from_pretrained(name)._commit_hash)
-    except (OSError, ValueError) as error:
-        raise _not_there(name, error) from error
+        raise not_there(name, error) from error
 
 
 def restore_backbone(description: Mapping[str, Any]) -> nn.Module:
@@ -67,11 +40,3 @@ def describe_backbone(backbone: nn.Module) -> dict[str, Any]:
     if isinstance(backbone, TinyNote | TinyImage):
         return describe_tiny(backbone)
     return backbone.config.to_diff_dict() | {"model_type": backbone.config.model_type}
-
-
-def _not_there(name: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"model.encoder: cannot load {name!r} as a hub name or a local folder ({type(error).__name__}); download it "
-        "once where the hub answers, or name local folders by model.encoder.cxr_name, model.encoder.note_name and "
-        f"modality.note_tokenizer ('{TINY}' for all three builds small ones)"
-    )

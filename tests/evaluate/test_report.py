@@ -16,14 +16,9 @@ from medpatch.config.error import ContractError
 from medpatch.config.name import PHENOTYPES, Split, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import is_current
+from medpatch.evaluate.finished import read_markdown, read_metrics, read_table
 from medpatch.evaluate.metric import SingleClassWarning
-from medpatch.evaluate.report import (
-    EvaluateReport,
-    evaluate_run,
-    read_markdown,
-    read_metrics,
-    read_table,
-)
+from medpatch.evaluate.report import EvaluateReport, evaluate_run
 
 from .conftest import STATEMENT
 from .made_up import made_up_rows, write_manifest, write_rows

@@ -14,7 +14,7 @@ from flows.tracking import RECORD
 from flows.train import train
 from medpatch.config.preset import PresetName
 from medpatch.contract.lock import LOCK_DIR
-from medpatch.evaluate.report import read_metrics
+from medpatch.evaluate.finished import read_metrics
 from medpatch.track.run import open_tracking
 
 QUICK = {

@@ -24,7 +24,7 @@ from flows.record import (
 from flows.server import api_server
 from flows.service import Wanted, down, status, up
 from medpatch.config.error import BusyError, ConfigError, ServiceError
-from medpatch.config.path import PathConfig
+from medpatch.config.path import PathConfig, child_environment
 from medpatch.contract.lock import lock
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -122,6 +122,19 @@ def test_another_port_than_the_running_one_is_refused(
     monkeypatch.setattr("flows.record.answers", lambda url: True)
     with pytest.raises(ConfigError, match="runs on port 4999, asked for 4998"):
         up(paths, Wanted(prefect_port=4998), say=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("placed", "expected"), [(None, "work/prefect"), ("mine", "mine")], ids=["by us", "by the user"]
+)
+def test_the_store_of_prefect_lies_in_the_work_folder_even_where_an_api_is_named(
+    paths: PathConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, placed: str | None, expected: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://{HOST}:9/api")  # as the guide says before `prefect deployment run`
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    if placed is not None:
+        monkeypatch.setenv("PREFECT_HOME", str(tmp_path / placed))
+    assert child_environment(paths)["PREFECT_HOME"] == str(tmp_path / expected)
 
 
 def test_a_named_server_that_is_down_says_how_to_start_one(paths: PathConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from flows.record import HOST
 from medpatch.config.path import REPOSITORY_DIR
-from medpatch.evaluate.report import read_metrics
+from medpatch.evaluate.finished import read_metrics
 
 QUICK = {
     "train.unimodal_epochs": 1,
