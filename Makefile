@@ -29,7 +29,7 @@ lint: $(STAMP)  ## ruff, sqlfluff and the import contracts
 	$(BIN)/lint-imports
 
 test: lint  ## the linters, then every test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 up: $(STAMP)  ## start Prefect, MLflow and a worker on 127.0.0.1, deploy everything, print the addresses
 	$(BIN)/medpatch up $(if $(PREFECT_PORT),--prefect-port $(PREFECT_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
