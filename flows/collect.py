@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from flows.context import RunContext
 from medpatch.config.error import BusyError
-from medpatch.contract.artifact import is_left_behind, replace_text
+from medpatch.contract.artifact import is_being_written, is_left_behind, replace_text
 from medpatch.contract.lock import LOCK_DIR, lock
 
 MADE = ("staging-", "data-", "frozen-", "encoder-", "model-", "run-")
@@ -66,11 +65,9 @@ def find_garbage(work_dir: Path, *, keep: int = 1, younger_hours: float = 0.0) -
             needed |= names
     found = []
     for folder in sorted(p for p in work_dir.iterdir() if p.is_dir()):
-        if folder.name in needed or not _is_ours(folder):
+        if folder.name in needed or not _is_ours(folder) or is_being_written(folder):
             continue
         is_temporary, is_left = folder.name.startswith("."), is_left_behind(folder)
-        if is_temporary and not is_left and f".{socket.gethostname()}-" in folder.name:
-            continue
         youngest = max(younger_hours, LEFT_HOURS) if is_temporary else younger_hours
         if not is_left and time.time() - _changed(folder) < youngest * 3600:
             continue

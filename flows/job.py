@@ -70,9 +70,13 @@ def rival_job(run: RunContext, rival: Rival, *, earlier: "StageDirs") -> "Job":
 def model_jobs(run: RunContext, earlier: "StageDirs") -> "Iterator[Job]":
     """MedPatch and every rival that is trained; none of them reads another."""
     yield fusion_job(run, earlier)
-    for rival in run.config.evaluate.rivals:
-        if rival not in UNTRAINED:
-            yield rival_job(run, rival, earlier=earlier)
+    for rival in trained_rivals(run):
+        yield rival_job(run, rival, earlier=earlier)
+
+
+def trained_rivals(run: RunContext) -> list[Rival]:
+    """The rivals that have weights of their own."""
+    return [rival for rival in run.config.evaluate.rivals if rival not in UNTRAINED]
 
 
 def earlier_dirs(run: RunContext, kept: Iterable[Modality]) -> "StageDirs":

@@ -15,8 +15,7 @@ from flows.context import RunContext
 from flows.ensure import ensure
 from flows.evaluate import evaluated_run, look_at_test, run_facts
 from flows.extract import extract_steps
-from flows.failure import hide_tracebacks
-from flows.job import UNTRAINED
+from flows.job import trained_rivals
 from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan
@@ -79,9 +78,8 @@ def predictions_of(run: RunContext) -> Path:
 def stage_folders(run: RunContext) -> list[Path]:
     """Every folder of weights of a run that is there, in training order."""
     modalities = run.config.modality.modalities
-    rivals = [rival for rival in run.config.evaluate.rivals if rival not in UNTRAINED]
     wanted = [*map(run.unimodal_dir, modalities), *map(run.confidence_dir, modalities), run.fusion_dir()]
-    return [folder for folder in (*wanted, *map(run.rival_dir, rivals)) if folder.is_dir()]
+    return [folder for folder in (*wanted, *map(run.rival_dir, trained_rivals(run))) if folder.is_dir()]
 
 
 def board_inputs(board: Board) -> str:
@@ -201,7 +199,6 @@ def lead_locally(
     """
     from medpatch.evaluate.finished import read_table
 
-    hide_tracebacks()
     paths = board.first.paths
     ways = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "overrides": dict(overrides), "runner": runner}
     folder = leaderboard(preset=preset, **ways, **chosen)

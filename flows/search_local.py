@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.failure import hide_tracebacks
 from flows.search import search_flow
 from medpatch.config.path import PathConfig
 from medpatch.config.search import SearchPart, searched_field
@@ -30,7 +29,6 @@ def search_locally(
     """
     from medpatch.train.search import read_search
 
-    hide_tracebacks()
     folder = search_flow(
         preset, part, **ways, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides)
     )

@@ -67,11 +67,11 @@ def start(
         ConfigError: unknown preset or field, or a value that its field refuses.
         RawDataError: the raw files are not usable.
     """
-    run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
     from flows.failure import hide_tracebacks
     from flows.journal import open_entry
 
     hide_tracebacks()
+    run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
     open_entry(run.paths)
     refresh_from(refresh)
     return run if runner is None else replace(run, runner=runner)

@@ -17,7 +17,7 @@ from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.feature import encode_modality, pool_modality
 from flows.gpu import gpu_slot
-from flows.job import UNTRAINED, confidence_job, earlier_dirs, fusion_job, rival_job, unimodal_job
+from flows.job import confidence_job, earlier_dirs, fusion_job, rival_job, trained_rivals, unimodal_job
 from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
 from flows.progress import progress_bar
 from flows.start import start
@@ -105,10 +105,9 @@ def train_steps(run: RunContext, tensors: str, *, parent: TrackedRun) -> Trained
     earlier = earlier_dirs(run, kept)
     children["medpatch"] = train_fusion(run, earlier, parent=parent)
     models = {"medpatch": run.fusion_dir()}
-    for rival in run.config.evaluate.rivals:
-        if rival not in UNTRAINED:
-            children[str(rival)] = train_rival(run, rival, earlier=earlier, parent=parent)
-            models[str(rival)] = run.rival_dir(rival)
+    for rival in trained_rivals(run):
+        children[str(rival)] = train_rival(run, rival, earlier=earlier, parent=parent)
+        models[str(rival)] = run.rival_dir(rival)
     trained = Trained(earlier, models, tuple(dropped), children)
     _list_models(run, trained)
     note_use(run, (*trained.folders, *earlier.feature.values(), *earlier.pool.values()))

@@ -94,8 +94,8 @@ class FusionConfig(Frozen):
     fuser: Fuser = Fuser.NONE
     shares_projection: bool = Field(
         True,
-        description="high and low pools of a modality go through one projection, at half the cost of two, as "
-        "published; without a fuser only",
+        description="high and low pools of a modality go through one projection, at half the cost of the published "
+        "two; without a fuser only",
     )
     use_joint: bool = True
     use_missingness: bool = True

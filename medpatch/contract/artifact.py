@@ -115,10 +115,14 @@ def fingerprint(target: Path) -> str:
 
 def is_left_behind(folder: Path) -> bool:
     """True for a temporary folder of `replacing` whose process was of this machine and no longer runs."""
-    name, _, process = folder.stem.rpartition(f".{socket.gethostname()}-")
-    pid = process.split("-")[0]
-    is_temporary = name.startswith(".") and folder.suffix in (".tmp", ".old")
-    return is_temporary and pid.isdigit() and not _runs(int(pid))
+    pid = _writer(folder)
+    return pid is not None and not _runs(pid)
+
+
+def is_being_written(folder: Path) -> bool:
+    """True for a temporary folder of `replacing` whose process is of this machine and runs."""
+    pid = _writer(folder)
+    return pid is not None and _runs(pid)
 
 
 def replace_text(file: Path, text: str) -> None:
@@ -144,6 +148,14 @@ def _sweep(target: Path) -> None:
     for left in target.parent.glob(f".{target.name}.*"):
         if is_left_behind(left):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _writer(folder: Path) -> int | None:
+    """Process of this machine that made a temporary folder; None for others."""
+    name, _, process = folder.stem.rpartition(f".{socket.gethostname()}-")
+    pid = process.split("-")[0]
+    is_temporary = name.startswith(".") and folder.suffix in (".tmp", ".old")
+    return int(pid) if is_temporary and pid.isdigit() else None
 
 
 def _runs(pid: int) -> bool:

@@ -35,7 +35,7 @@ def summary_section(verdict: Verdict, config: PipelineConfig) -> Section:
     items = [Bullets(_findings(verdict)), Paragraph(f"{verdict.source} {_setting(verdict, config)}")]
     if verdict.warnings:
         items += [Paragraph("Read this first:"), Bullets(verdict.warnings)]
-    table = main_table(verdict.results, level=level, best_single=verdict.best_single, labels_total=len(config.labels))
+    table = main_table(verdict.results, level=level, labels_total=len(config.labels))
     return Section("Results", (*items, table, leaderboard_picture(verdict.results, level=level)))
 
 

@@ -10,7 +10,7 @@ from medpatch.evaluate.summary import ModelResult, Score
 from medpatch.evaluate.table import ABSENT, Table, count, interval, number, p_value, percent
 
 
-def main_table(results: Sequence[ModelResult], *, level: float, best_single: str | None, labels_total: int) -> Table:
+def main_table(results: Sequence[ModelResult], *, level: float, labels_total: int) -> Table:
     """One row per model on every stay of the split; oracle columns only where there is an oracle."""
     has_oracle, has_runs = any(r.oracle_auroc is not None for r in results), len(results[0].by_run) > 1
     ci = f"[{level:.0%} CI]"
@@ -32,7 +32,7 @@ def main_table(results: Sequence[ModelResult], *, level: float, best_single: str
         if has_oracle:
             row += [number(result.oracle_auroc), percent(result.gap_closed)]
         rows.append(tuple(row))
-    caption = _main_caption(results, level=level, best_single=best_single, labels_total=labels_total)
+    caption = _main_caption(results, level=level, labels_total=labels_total)
     strong = tuple(i for i, r in enumerate(results) if r.model == MEDPATCH)
     return Table("result", "All models", tuple(columns), tuple(rows), caption, strong)
 
@@ -155,7 +155,7 @@ def label_model_table(results: Sequence[ModelResult]) -> Table:
     return Table("label_models", "Each label and model", columns, tuple(rows), caption)
 
 
-def _main_caption(results: Sequence[ModelResult], *, level: float, best_single: str | None, labels_total: int) -> str:
+def _main_caption(results: Sequence[ModelResult], *, level: float, labels_total: int) -> str:
     score: Score = results[0].macro
     stays = f"{count(results[0].stays)} stays of {count(results[0].subjects)} patients"
     parts = [f"{stays}; {count(score.positives)} positives."]

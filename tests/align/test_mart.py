@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from align.test_shard import CXR, EHR, EVENTS, STAYS, align
-from align.warehouse import tiny_config, write_table, write_warehouse
+from align.warehouse import EVENTS, STAYS, align, tiny_config, write_table, write_warehouse
 from medpatch.config.error import ConfigError, ContractError
+from medpatch.config.name import Modality
 from medpatch.contract.table import warehouse_file
+
+EHR, CXR, RR, DN = Modality
 
 
 def test_tables_of_modalities_that_the_run_leaves_out_are_not_needed(tmp_path: Path) -> None:
