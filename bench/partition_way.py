@@ -22,6 +22,7 @@ class Way:
     Attributes:
         threshold: fixed, or None for the thresholds that training has chosen on validation.
         share: of train tokens that are high for every label, instead.
+        is_trained: the token predictor is trained anew with the fields of `fusion`.
         score: of the token.
         is_random: tokens by lot, as many as the chosen thresholds take.
         is_evidence: the generator's own.
@@ -31,6 +32,7 @@ class Way:
 
     threshold: float | None = None
     share: float | None = None
+    is_trained: bool = False
     score: Score = Score.PRIOR_SHIFTED
     is_random: bool = False
     is_evidence: bool = False
@@ -38,13 +40,17 @@ class Way:
     fusion: Mapping[str, object] = field(default_factory=dict)
 
 
-DEFAULT = "share chosen on validation"
+DEFAULT = "top 1 % of tokens"
 WAYS = {
     DEFAULT: Way(),
+    "share chosen on validation": Way(is_trained=True, fusion={"is_share_chosen": True}),
+    "linear predictor, top 1 %": Way(is_trained=True, fusion={"scorer_width": 0}),
+    "linear predictor, share chosen": Way(is_trained=True, fusion={"scorer_width": 0, "is_share_chosen": True}),
     "confidence >= 0.75, published": Way(0.75, score=Score.CONFIDENCE),
     "top 2 % of tokens": Way(share=0.02),
     "top 5 % of tokens": Way(share=0.05),
-    "information, top 2 %": Way(share=0.02, score=Score.INFORMATION),
+    "top 25 % of tokens": Way(share=0.25),
+    "information, top 1 %": Way(share=0.01, score=Score.INFORMATION),
     "random tokens, same share": Way(is_random=True),
     "no split, plain mean": Way(EVERYTHING_IS_HIGH),
     "where the evidence is": Way(is_evidence=True),
