@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from partition_part import Part, evidence, join_features, read_part, rows
-from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain
+from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain, found_evidence
 from study import MAIN, PRESETS, Cell, context
 from torch import Tensor, nn
 
@@ -117,22 +117,6 @@ def retrained(run: RunContext, model: ModelConfig, modality: Modality, *, width:
         return load_scorer(Path(folder) / "scorer", width=width, data=data)
 
 
-@torch.no_grad()
-def found_evidence(part: Part, scorer: Mapping[Modality, nn.Module], table: Mapping[Modality, Tensor]) -> dict:
-    """Share of the high tokens, and of all tokens, that show evidence: mean over labels, per note or image modality."""
-    index, found = torch.arange(min(STAYS_AT_ONCE, len(part.label))), {}
-    for m, one in table.items():
-        tokens, real = part.tokens[m].value[index], part.tokens[m].token_mask[index]
-        shown = evidence(part, m, index, one)
-        if isinstance(scorer[m], Known):
-            scorer[m].here = shown
-        high = (scorer[m](tokens, real) >= scorer[m].threshold)[real]
-        shown = shown[real]
-        hit = (shown * high).sum(dim=0) / high.sum(dim=0).clamp_min(1)
-        found[str(m)] = [round(float(hit.mean()), 3), round(float(shown.mean()), 3)]
-    return found
-
-
 def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, key: tuple, seeds: int, epochs: int):
     """Every way and seed of one cohort that is not yet written."""
     spec, data = input_spec(run.tensor_dir)
@@ -198,7 +182,9 @@ def show(lines: Sequence[Mapping]) -> None:
         if not rows_of[DEFAULT]:
             continue
         print(f"\n{task}: late AUROC on test; difference to '{DEFAULT}' on the same cohort and seed")
-        print("| way | cells | late | high | low | on val | difference | per cohort | tokens high | of them evidence |")
+        print(
+            "| way | cells | late | high | low | on val | difference | per cohort | tokens high | of them with evidence, of all |"
+        )
         print("|---|---|---|---|---|---|---|---|---|---|")
         for way, cells in rows_of.items():
             both = sorted(cells.keys() & rows_of[DEFAULT].keys())
@@ -217,7 +203,7 @@ def show(lines: Sequence[Mapping]) -> None:
             print(
                 f"| {way} | {len(cells)} | {' | '.join(f'{v:.4f}' for v in means)} "
                 f"| {statistics.mean(gap.values()):+.4f} ± {1.96 * spread:.4f} "
-                f"| {', '.join(f'{v:+.4f}' for v in by)} | {share:.2f} | {', '.join(f'{m} {v:.2f}' for m, v in shown.items())} |"
+                f"| {', '.join(f'{v:+.4f}' for v in by)} | {share:.2f} | {', '.join(shown)} |"
             )
 
 

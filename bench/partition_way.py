@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
-from partition_part import Part
+from partition_part import Part, evidence
 from torch import Tensor, nn
 
 from medpatch.config.model import Fuser, Score
-from medpatch.config.name import Split
+from medpatch.config.name import Modality, Split
 from medpatch.contract.batch import FusionOutput
 from medpatch.model.feature import Features
 
 EVERYTHING_IS_HIGH = -1.0
+STAYS_LOOKED_AT = 256
 
 
 @dataclass(frozen=True)
@@ -122,3 +123,19 @@ class Plain(nn.Module):
     def forward(self, features: Features, split: Split, index: Tensor) -> FusionOutput:
         """Logits of the stays."""
         return self.fusion(features)
+
+
+@torch.no_grad()
+def found_evidence(part: Part, scorer: Mapping[Modality, nn.Module], table: Mapping[Modality, Tensor]) -> dict:
+    """Share of the high tokens, and of all tokens, that show evidence: mean over labels, per note or image modality."""
+    index, found = torch.arange(min(STAYS_LOOKED_AT, len(part.label))), {}
+    for m, one in table.items():
+        tokens, real = part.tokens[m].value[index], part.tokens[m].token_mask[index]
+        shown = evidence(part, m, index, one)
+        if isinstance(scorer[m], Known):
+            scorer[m].here = shown
+        high = (scorer[m](tokens, real) >= scorer[m].threshold)[real]
+        shown = shown[real]
+        hit = (shown * high).sum(dim=0) / high.sum(dim=0).clamp_min(1)
+        found[str(m)] = [round(float(hit.mean()), 3), round(float(shown.mean()), 3)]
+    return found

@@ -138,7 +138,8 @@ class TokenScorer(nn.Module):
     ) -> None:
         """Take the raw width D and the K prevalences; see `score_against` for `score` and `in_nats`.
 
-        With a `hidden_width` above zero the predictor has a hidden layer, else it is linear, as published. With `positions` P above zero there is one temperature per position and label; real tokens from the P-th
+        With a `hidden_width` above zero the predictor has a hidden layer, else it is linear, as published.
+        With `positions` P above zero there is one temperature per position and label; real tokens from the P-th
         on share the last one.
         """
         super().__init__()

@@ -49,4 +49,4 @@ def test_an_epoch_draws_the_same_whenever_it_is_asked_and_another_one_something_
     assert [batch.tolist() for batch in second.batches(7, batch_size=2)] == order
     torch.testing.assert_close(first.place, second.place, rtol=0, atol=0)
     assert not torch.equal(first.place, other)
-    assert sorted(sum(order, [])) == list(range(5))
+    assert sorted(stay for batch in order for stay in batch) == list(range(5))
