@@ -183,7 +183,8 @@ def show(lines: Sequence[Mapping]) -> None:
             continue
         print(f"\n{task}: late AUROC on test; difference to '{DEFAULT}' on the same cohort and seed")
         print(
-            "| way | cells | late | high | low | on val | difference | per cohort | tokens high | of them with evidence, of all |"
+            "| way | cells | late | high | low | on val | difference | per cohort "
+            "| tokens high | of them with evidence, of all |"
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
         for way, cells in rows_of.items():
