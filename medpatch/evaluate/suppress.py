@@ -116,7 +116,7 @@ def protect(ledger: Ledger) -> Disclosure:
     for key in sorted(system.guards, key=lambda k: (k not in ledger.dear, -ledger.value[k])):
         system.release(key)
     small = {key: Why.SMALL for key in system.small if key in ledger.shown}
-    return Disclosure(ledger.smallest, dict(ledger.value), small | {key: Why.GUARD for key in system.guards})
+    return Disclosure(ledger.smallest, dict(ledger.value), small | dict.fromkeys(system.guards, Why.GUARD))
 
 
 class _System:
