@@ -7,8 +7,6 @@ from enum import StrEnum
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 Key = Hashable
 UNBOUNDED = 3
@@ -109,113 +107,119 @@ def protect(ledger: Ledger) -> Disclosure:
     Source: complementary cell suppression and its audit by linear programming, as in Willenborg and de Waal,
     Elements of Statistical Disclosure Control (2001), chapter 6.
     """
-    system = _System(ledger)
-    while exposed := system.exposed():
-        if not any(system.guard(target) for target in exposed):
-            break  # everything beside the exposed ones is hidden or zero already
+    system, given_up = _System(ledger), []
+    for target in system.small:
+        while system.first_exposed([target]) is not None:
+            if not system.guard(target):
+                given_up.append(target)  # everything that could help is hidden or zero already
+                break
+    safe = [key for key in system.small if key not in given_up]
     for key in sorted(system.guards, key=lambda k: (k not in ledger.dear, -ledger.value[k])):
-        system.release(key)
+        system.release(key, safe)
     small = {key: Why.SMALL for key in system.small if key in ledger.shown}
     return Disclosure(ledger.smallest, dict(ledger.value), small | dict.fromkeys(system.guards, Why.GUARD))
 
 
 class _System:
-    """The sums, and which counts a reader does not see."""
+    """The sums, what a reader does not see, and witnesses: values of all counts that fit everything a reader sees.
+
+    Witnesses spare most of the linear programs: whoever hides more keeps them all, whoever shows a count again keeps
+    those that have its true value.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.small = [key for key, value in ledger.value.items() if 0 < value < ledger.smallest]
-        self.guards: list[Key] = []
+        self.guards: dict[Key, None] = {}
         self.width = (ledger.smallest - 1) // 2
+        self.place = {key: i for i, key in enumerate(ledger.value)}
+        self.truth = np.array(list(ledger.value.values()), float)
+        self.witness = self.truth[None, :]
         self.beside: dict[Key, list[dict[Key, int]]] = {}
         for entry in ledger.sums:
             for key in entry:
                 self.beside.setdefault(key, []).append(entry)
-        self._safe: dict[tuple, bool] = {}
 
     def is_known(self, key: Key) -> bool:
         value = self.ledger.value[key]
         return value == 0 or (key in self.ledger.shown and value >= self.ledger.smallest and key not in self.guards)
 
-    def exposed(self, among: Sequence[Key] | None = None) -> list[Key]:
-        """Small counts of which a reader knows too much."""
-        found = []
-        for unknown, entries in self._components():
-            targets = [k for k in unknown if k in self._small_set and (among is None or k in among)]
-            found += [k for k in targets if not self._is_safe(k, unknown, entries=entries)]
-        return found
+    def first_exposed(self, among: Sequence[Key]) -> Key | None:
+        """The first of these small counts of which a reader knows too much."""
+        return next((key for key in among if not self._is_safe(key)), None)
 
     def guard(self, target: Key) -> bool:
-        """Hide the nearest count that helps the target; False where none is left."""
+        """Hide the nearest count that may help the target; False where none is left."""
         reached, ring = {target}, [target]
         while ring:
             around = list(dict.fromkeys(k for one in ring for e in self.beside.get(one, ()) for k in e))
             free = [k for k in around if self.is_known(k) and self.ledger.value[k]]
             if free:
-                self.guards.append(min(free, key=lambda k: (k in self.ledger.dear, self.ledger.value[k])))
+                best = min(free, key=lambda k: (k in self.ledger.dear, self.ledger.value[k]))
+                self.guards[best] = None
                 return True
             ring = [k for k in around if k not in reached and not self.is_known(k)]
             reached.update(ring)
         return False
 
-    def release(self, key: Key) -> None:
-        """Show a guard again if nothing becomes exposed that was not."""
-        before = set(self.exposed())
-        place = self.guards.index(key)
-        del self.guards[place]
-        if set(self.exposed()) - before:
-            self.guards.insert(place, key)
+    def release(self, key: Key, among: Sequence[Key]) -> None:
+        """Show a guard again if none of these small counts is exposed by it."""
+        place, before = self.place[key], self.witness
+        del self.guards[key]
+        self.witness = before[np.abs(before[:, place] - self.truth[place]) < 1e-6]
+        if self.first_exposed(among) is not None:
+            self.guards[key], self.witness = None, before
 
-    @property
-    def _small_set(self) -> set[Key]:
-        return set(self.small)
+    def _is_safe(self, target: Key) -> bool:
+        if self._seen(target) >= self.width:
+            return True
+        unknown, entries = self._component(target)
+        for sign in (1, -1):
+            if not self._reach(target, sign, unknown=unknown, entries=entries):
+                return True
+        return self._seen(target) >= self.width
 
-    def _components(self) -> list[tuple[list[Key], list[dict[Key, int]]]]:
-        """Counts that a reader does not know, in groups that share no sum."""
-        unknown = [k for k in self.ledger.value if not self.is_known(k)]
-        place = {key: i for i, key in enumerate(unknown)}
-        entries = [e for e in self.ledger.sums if any(k in place for k in e)]
-        pairs = [(place[k], len(unknown) + j) for j, e in enumerate(entries) for k in e if k in place]
-        size = len(unknown) + len(entries)
-        if not pairs:
-            return [([key], []) for key in unknown]
-        rows, columns = zip(*pairs, strict=True)
-        graph = csr_array((np.ones(len(pairs)), (rows, columns)), shape=(size, size))
-        count, group = connected_components(graph, directed=False)
-        found: list[tuple[list[Key], list[dict[Key, int]]]] = [([], []) for _ in range(count)]
-        for i, key in enumerate(unknown):
-            found[group[i]][0].append(key)
-        for j, entry in enumerate(entries):
-            found[group[len(unknown) + j]][1].append(entry)
-        return found
+    def _seen(self, target: Key) -> int:
+        """Whole numbers between the least and the largest value of the target among the witnesses."""
+        column = self.witness[:, self.place[target]]
+        return math.floor(column.max() + 1e-6) - math.ceil(column.min() - 1e-6)
 
-    def _is_safe(self, target: Key, unknown: list[Key], *, entries: list[dict[Key, int]]) -> bool:
-        question = (target, tuple(unknown), len(entries))
-        if question not in self._safe:
-            low, high = self._range(target, unknown, entries=entries)
-            self._safe[question] = high - low >= self.width
-        return self._safe[question]
+    def _component(self, target: Key) -> tuple[list[Key], list[dict[Key, int]]]:
+        """What a reader does not know and that shares sums with the target, and those sums."""
+        unknown, entries, ring = {target: None}, {}, [target]
+        while ring:
+            key = ring.pop()
+            for entry in self.beside.get(key, ()):
+                if id(entry) in entries:
+                    continue
+                entries[id(entry)] = entry
+                new = [k for k in entry if k not in unknown and not self.is_known(k)]
+                unknown.update(dict.fromkeys(new))
+                ring += new
+        return list(unknown), list(entries.values())
 
-    def _range(self, target: Key, unknown: list[Key], *, entries: list[dict[Key, int]]) -> tuple[float, float]:
-        """Least and largest whole number that the target can be."""
-        value, place = self.ledger.value, {key: i for i, key in enumerate(unknown)}
+    def _reach(self, target: Key, sign: int, *, unknown: list[Key], entries: list[dict[Key, int]]) -> bool:
+        """Remember values of all counts at which the target is least or largest; False where it has no limit."""
+        inside = {key: i for i, key in enumerate(unknown)}
         matrix, total = np.zeros((len(entries), len(unknown))), np.zeros(len(entries))
         for row, entry in enumerate(entries):
             for key, times in entry.items():
-                if key in place:
-                    matrix[row, place[key]] = times
+                if key in inside:
+                    matrix[row, inside[key]] = times
                 else:
-                    total[row] -= times * value[key]
+                    total[row] -= times * self.ledger.value[key]
         aim = np.zeros(len(unknown))
-        ends = []
-        for sign in (1, -1):
-            aim[place[target]] = sign
-            given = {"A_eq": matrix, "b_eq": total} if entries else {}
-            found = linprog(aim, bounds=[self._bounds(k) for k in unknown], **given)
-            ends.append(sign * found.fun if found.success else -sign * math.inf)
-        low, high = ends
-        return (math.ceil(low - 1e-6) if math.isfinite(low) else low, math.floor(high + 1e-6) if math.isfinite(high)
-                else high)  # fmt: skip
+        aim[inside[target]] = sign
+        sums = {"A_eq": matrix, "b_eq": total} if entries else {}
+        found = linprog(aim, bounds=[self._bounds(k) for k in unknown], **sums)
+        if found.status == UNBOUNDED:
+            return False
+        if not found.success:
+            raise ArithmeticError(f"count {target}: the program for its range ended with: {found.message}")
+        values = self.truth.copy()
+        values[[self.place[key] for key in unknown]] = found.x
+        self.witness = np.vstack([self.witness, values])
+        return True
 
     def _bounds(self, key: Key) -> tuple[int, int | None]:
         if key not in self.ledger.shown:

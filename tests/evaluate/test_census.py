@@ -91,7 +91,7 @@ def test_stays_lost_at_a_step_stay_hidden_in_the_row_account(tmp_path: Path, mor
 def test_tables_of_the_report_add_up_to_no_small_count(report: EvaluateReport) -> None:
     """Every group column of every table: a single hidden entry beside a shown total would be a difference."""
     with (report.directory / "table" / "table_one.csv").open(newline="") as file:
-        rows = [row for row in csv.reader(file)]
+        rows = list(csv.reader(file))
     for variable in ("Sex: ", "Race group: ", "First care unit: "):
         for column in range(1, 5):
             cells = [row[column] for row in rows if row[0].startswith(variable)]
