@@ -175,11 +175,9 @@ def _table_looks(table: Table) -> dict[str, bool]:
 
 
 def _breakable(cell: str, tag: str) -> str:
-    """The text, in a cell of the body breakable between a value and its interval but not inside the interval."""
-    text = escape(cell)
-    if tag == "th":
-        return f"<span>{text}</span>"
-    return re.sub(r"\[[^\]]*\]", lambda found: found.group().replace(" ", "\u00a0"), text)
+    """The text, breakable between a value and its interval but not inside the interval; a heading in one piece to turn."""
+    text = re.sub(r"\[[^\]]*\]", lambda found: found.group().replace(" ", "\u00a0"), escape(cell))
+    return f"<span>{text}</span>" if tag == "th" else text
 
 
 def _look(cell: str, is_words: bool) -> str:
