@@ -1,6 +1,7 @@
 """Across the tables of one report: what one hides, no other tells."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,17 @@ def test_tables_of_the_report_add_up_to_no_small_count(report: EvaluateReport) -
         for column in range(1, 5):
             cells = [row[column] for row in rows if row[0].startswith(variable)]
             assert sum(not cell[0].isdigit() for cell in cells) != 1, (variable, column)
+
+
+def test_hidden_count_is_in_no_file(report: EvaluateReport) -> None:
+    content = json.loads((report.directory / "metrics.json").read_text())
+    groups = {g["group"]: g for g in content["analyses"]["subgroups"]}
+    assert groups["Tiny Unit"]["stays"] is None
+    large = groups["Medical Intensive Care Unit (MICU)"]
+    assert large["stays"] is large["results"][0]["stays"] is large["results"][0]["subjects"] is None
+    assert groups["Female"]["stays"] == groups["Female"]["results"][0]["stays"] == 60
+    # positives of one label within a group are in no table, so nobody has judged whether they may be shown
+    assert all(label["positives"] is None for label in groups["Female"]["results"][0]["labels"])
+    shown = {key: value for key, value in report.shown.value.items() if key not in report.shown.hidden}
+    for label in content["results"][0]["labels"]:
+        assert label["positives"] == shown.get(("positives", "judged", f"Label: {label['name']}"))

@@ -104,20 +104,6 @@ def _words_of(report: EvaluateReport, name: str) -> str:
     return " ".join(re.findall(r"<!-- (.*?) -->", (report.directory / "figure" / f"{name}.svg").read_text()))
 
 
-def test_hidden_count_is_in_no_file(report: EvaluateReport) -> None:
-    content = json.loads((report.directory / "metrics.json").read_text())
-    groups = {g["group"]: g for g in content["analyses"]["subgroups"]}
-    assert groups["Tiny Unit"]["stays"] is None
-    large = groups["Medical Intensive Care Unit (MICU)"]
-    assert large["stays"] is large["results"][0]["stays"] is large["results"][0]["subjects"] is None
-    assert groups["Female"]["stays"] == groups["Female"]["results"][0]["stays"] == 60
-    # positives of one label within a group are in no table, so nobody has judged whether they may be shown
-    assert all(label["positives"] is None for label in groups["Female"]["results"][0]["labels"])
-    shown = {key: value for key, value in report.shown.value.items() if key not in report.shown.hidden}
-    for label in content["results"][0]["labels"]:
-        assert label["positives"] == shown.get(("positives", "judged", f"Label: {label['name']}"))
-
-
 def test_html_is_self_contained_and_balanced(report: EvaluateReport) -> None:
     page = (report.directory / "index.html").read_text()
     assert page.count('src="data:image/png;base64,') == len(FIGURES)
