@@ -48,9 +48,10 @@ def demo(
         paths = paths_of(None, work_dir)
         from flows.server import api_server
 
-        with api_server(paths):
+        with api_server(paths) as api:
             from flows.demo import run_demo
 
+            api.wait()
             run_demo(paths, subjects=subjects, seed=seed)
 
 
@@ -212,9 +213,10 @@ def _run_until(
         fields = parse_overrides(overrides or [])
         places = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "table_dir": table_dir}
         run = settle(preset, **places, overrides=fields)
-        with api_server(paths):
+        with api_server(paths) as api:
             from flows.local import run_locally
 
+            api.wait()
             run_locally(artefact, run, overrides=fields, refresh=refresh or [], runner=runner)
 
 
