@@ -18,6 +18,7 @@ COMMANDS = (
     "run",
     "search",
     "leaderboard",
+    "fields",
     "up",
     "down",
     "status",
