@@ -17,6 +17,7 @@ from flows.record import HOST, PREFECT, answers, read_record
 from flows.run_command import log_tail
 from medpatch.config.error import ServiceError
 from medpatch.config.path import PathConfig, child_environment, prefect_api, set_prefect_api
+from medpatch.contract.lock import lock
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +81,10 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
     port = _free_port()
     switches = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     line = [sys.executable, "-P", str(SERVER), str(port)]
+    stack, starting = ExitStack(), ExitStack()
+    starting.enter_context(lock(paths.work_dir / "prefect.db"))  # two new servers would make one store at once
     process = start_tethered(line, log=log, environment=child_environment(paths, **switches))
     api = f"http://{HOST}:{port}/api"
-
-    stack = ExitStack()
 
     def wait() -> None:
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -100,12 +101,13 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
             if time.monotonic() > deadline:
                 raise ServiceError(f"Prefect's temporary server did not answer in time; {log_tail(log)}")
             time.sleep(POLL_SECONDS)
+        starting.close()
 
     gc.disable()  # the caller imports now, and nothing of that is ever freed
     try:
         set_prefect_api(api)
         say_where_to_look(paths.work_dir)
-        with stack:
+        with stack, starting:
             yield Api(api, wait=wait)
     finally:
         gc.enable()
