@@ -2,9 +2,11 @@
 
 import gc
 import logging
+import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +27,10 @@ READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
 DRAIN_SECONDS = 5.0
 POLL_SECONDS = 0.05
+SERVER_LOST = (
+    "the Prefect server stopped answering; what was finished is kept: run the same command again, with a server that "
+    "stays (`medpatch up`) or with a temporary one"
+)
 VIEW = "View at http"
 IMPORTED_LATE = "fastapi.encoders"
 """Prefect imports it when a flow begins; there is time for it while the server starts."""
@@ -81,7 +87,7 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
     port = _free_port()
     switches = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     line = [sys.executable, "-P", str(SERVER), str(port)]
-    stack, starting = ExitStack(), ExitStack()
+    stack, starting, is_over = ExitStack(), ExitStack(), threading.Event()
     starting.enter_context(lock(paths.work_dir / "prefect.db"))  # two new servers would make one store at once
     process = start_tethered(line, log=log, environment=child_environment(paths, **switches))
     api = f"http://{HOST}:{port}/api"
@@ -102,6 +108,7 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
                 raise ServiceError(f"Prefect's temporary server did not answer in time; {log_tail(log)}")
             time.sleep(POLL_SECONDS)
         starting.close()
+        threading.Thread(target=_end_with, args=(process, is_over), daemon=True).start()
 
     gc.disable()  # the caller imports now, and nothing of that is ever freed
     try:
@@ -111,6 +118,7 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
             yield Api(api, wait=wait)
     finally:
         gc.enable()
+        is_over.set()
         _send_the_rest()
         process.terminate()
         try:
@@ -118,6 +126,15 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _end_with(server: subprocess.Popen[bytes], is_over: threading.Event) -> None:
+    """End this process where its server ends first: Prefect would ask it again for minutes, call after call."""
+    server.wait()
+    if not is_over.is_set():
+        sys.stderr.write(f"\nServerLostError: {SERVER_LOST}\n")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def say_where_to_look(work_dir: Path) -> None:
