@@ -1,11 +1,13 @@
 """The `medpatch` command; every subcommand is a thin call into synthetic, the flows or the services."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from flows.cli_field import fields
 from flows.cli_option import (
     DaskAddress,
     Preset,
@@ -17,6 +19,7 @@ from flows.cli_option import (
     named_errors,
     named_runner,
     paths_of,
+    show_version,
 )
 from flows.cli_service import down, gc, status, up
 from flows.cli_study import leaderboard, search
@@ -37,6 +40,15 @@ app = typer.Typer(
 DEFAULT_PRESET = PresetName.tiny_in_hospital_mortality
 
 
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="show the version and end", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """From raw MIMIC files to evaluated multimodal MedPatch runs."""
+
+
 @app.command()
 def demo(
     work_dir: WorkDir = None,
@@ -48,9 +60,10 @@ def demo(
         paths = paths_of(None, work_dir)
         from flows.server import api_server
 
-        with api_server(paths):
+        with api_server(paths) as api:
             from flows.demo import run_demo
 
+            api.wait()
             run_demo(paths, subjects=subjects, seed=seed)
 
 
@@ -128,69 +141,34 @@ def extract(
     )
 
 
-@app.command()
-def align(
-    preset: Preset = DEFAULT_PRESET,
-    raw_dir: RawDir = None,
-    work_dir: WorkDir = None,
-    overrides: Set = None,
-    *,
-    refresh: Refresh = None,
-    runner: RunnerName = Runner.LOCAL,
-    dask_address: DaskAddress = None,
-) -> None:
-    """Everything up to the gated tensors."""
-    spread = named_runner(runner, dask_address)
-    _run_until(
-        "tensor_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=spread
-    )
+def _until(artefact: str, meaning: str) -> Callable[..., None]:
+    """The command that runs the pipeline until an artefact of its RunContext exists."""
+
+    def command(
+        preset: Preset = DEFAULT_PRESET,
+        raw_dir: RawDir = None,
+        work_dir: WorkDir = None,
+        overrides: Set = None,
+        *,
+        refresh: Refresh = None,
+        runner: RunnerName = Runner.LOCAL,
+        dask_address: DaskAddress = None,
+    ) -> None:
+        spread = named_runner(runner, dask_address)
+        ways = {"raw_dir": raw_dir, "work_dir": work_dir, "overrides": overrides, "refresh": refresh, "runner": spread}
+        _run_until(artefact, preset, **ways)
+
+    command.__doc__ = meaning
+    return command
 
 
-@app.command()
-def train(
-    preset: Preset = DEFAULT_PRESET,
-    raw_dir: RawDir = None,
-    work_dir: WorkDir = None,
-    overrides: Set = None,
-    *,
-    refresh: Refresh = None,
-    runner: RunnerName = Runner.LOCAL,
-    dask_address: DaskAddress = None,
-) -> None:
-    """Everything up to the checkpoints."""
-    spread = named_runner(runner, dask_address)
-    ways = {"raw_dir": raw_dir, "work_dir": work_dir, "overrides": overrides, "refresh": refresh, "runner": spread}
-    _run_until("checkpoint_dir", preset, **ways)
-
-
-@app.command()
-def evaluate(
-    preset: Preset = DEFAULT_PRESET,
-    raw_dir: RawDir = None,
-    work_dir: WorkDir = None,
-    overrides: Set = None,
-    refresh: Refresh = None,
-) -> None:
-    """Everything up to the report; the test split is read here and nowhere else."""
-    _run_until("report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh)
-
-
-@app.command()
-def run(
-    preset: Preset = DEFAULT_PRESET,
-    raw_dir: RawDir = None,
-    work_dir: WorkDir = None,
-    overrides: Set = None,
-    *,
-    refresh: Refresh = None,
-    runner: RunnerName = Runner.LOCAL,
-    dask_address: DaskAddress = None,
-) -> None:
-    """The whole job, without a deployment: extract, align, train, evaluate."""
-    spread = named_runner(runner, dask_address)
-    _run_until(
-        "report_dir", preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=spread
-    )
+for name, artefact, meaning in (
+    ("align", "tensor_dir", "Everything up to the gated tensors."),
+    ("train", "checkpoint_dir", "Everything up to the checkpoints."),
+    ("evaluate", "report_dir", "Everything up to the report; the test split is read here and nowhere else."),
+    ("run", "report_dir", "The whole job, without a deployment: extract, align, train, evaluate."),
+):
+    app.command(name)(_until(artefact, meaning))
 
 
 def _run_until(
@@ -212,13 +190,14 @@ def _run_until(
         fields = parse_overrides(overrides or [])
         places = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "table_dir": table_dir}
         run = settle(preset, **places, overrides=fields)
-        with api_server(paths):
+        with api_server(paths) as api:
             from flows.local import run_locally
 
+            api.wait()
             run_locally(artefact, run, overrides=fields, refresh=refresh or [], runner=runner)
 
 
-for command in (search, leaderboard, up, down, status, gc):
+for command in (search, leaderboard, fields, up, down, status, gc):
     app.command()(command)
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,9 @@ WorkDir = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", help="one field changed, e.g. --set train.seed=3; may be repeated"),
+    typer.Option(
+        "--set", "-s", help="one field changed, e.g. --set train.seed=3; may be repeated; see `medpatch fields`"
+    ),
 ]
 Refresh = Annotated[
     list[Step] | None,
@@ -47,6 +50,13 @@ PrefectPort = Annotated[
 MlflowPort = Annotated[
     int | None, typer.Option(envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page \\[default: 5000]")
 ]
+
+
+def show_version(is_wanted: bool) -> None:
+    """What --version does."""
+    if is_wanted:
+        Console().print(f"medpatch {version('medpatch')}", highlight=False)
+        raise typer.Exit
 
 
 def paths_of(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:

@@ -45,9 +45,10 @@ def leaderboard(
         fields = parse_overrides(overrides or [])
         chosen = {"models": models, "seeds": seeds, "arms": arms}
         board = plan(preset, **chosen, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=fields)
-        with api_server(paths):
+        with api_server(paths) as api:
             from flows.leaderboard import lead_locally
 
+            api.wait()
             lead_locally(board, preset, overrides=fields, chosen=chosen, runner=spread)
 
 
@@ -71,8 +72,9 @@ def search(
 
         fields = parse_overrides(overrides or [])
         settle(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=fields)
-        with api_server(paths):
+        with api_server(paths) as api:
             from flows.search_local import search_locally
 
+            api.wait()
             ways = {"trials": trials, "seeds": seeds, "low": low, "high": high}
             search_locally(preset, part, paths=paths, overrides=fields, ways=ways)

@@ -14,6 +14,9 @@ from medpatch.track.find import is_of_newer_mlflow
 logger = logging.getLogger(__name__)
 
 KEEPS = "What earlier steps left is kept: the next run goes on from there."
+FAILED = "Finished in state Failed"
+TOLD = "_medpatch_told"
+"""Mark of an error that stands in the log."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
     (
@@ -110,13 +113,25 @@ def _show(step: str, *, cause: str, remedy: str) -> None:
 
 
 def hide_tracebacks() -> None:
-    """Errors raised on purpose are shown by their message alone."""
+    """An error stands once in the log of a run: see `told_once`."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_traceback)
+        logging.getLogger(name).addFilter(told_once)
 
 
-def without_traceback(record: logging.LogRecord) -> logging.LogRecord:
-    """The record without the traceback of an error that we raised on purpose: its message says all there is."""
-    if record.exc_info and isinstance(record.exc_info[1], MedPatchError):
+def told_once(record: logging.LogRecord) -> bool:
+    """False for an error that was logged before; one that we raised on purpose is shown by its message alone.
+
+    Prefect logs an error and its traceback for the task and for the flow, and quotes it in the lines that say how
+    both ended.
+    """
+    if record.levelno >= logging.ERROR and record.getMessage().startswith(FAILED):
+        record.msg, record.args = FAILED, ()
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None:
+        return True
+    if getattr(error, TOLD, False):
+        return False
+    setattr(error, TOLD, True)
+    if isinstance(error, MedPatchError):
         record.exc_info = None
-    return record
+    return True

@@ -1,36 +1,64 @@
 """The Prefect server that a command talks to: the one that runs, or one of its own that ends with it."""
 
-import importlib.util
+import gc
 import logging
+import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 
 from flows.process import start_tethered
 from flows.record import HOST, PREFECT, answers, read_record
 from flows.run_command import log_tail
 from medpatch.config.error import ServiceError
 from medpatch.config.path import PathConfig, child_environment, prefect_api, set_prefect_api
+from medpatch.contract.lock import lock
 
 logger = logging.getLogger(__name__)
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
 DRAIN_SECONDS = 5.0
+POLL_SECONDS = 0.05
+SERVER_LOST = (
+    "the Prefect server stopped answering; what was finished is kept: run the same command again, with a server that "
+    "stays (`medpatch up`) or with a temporary one"
+)
+VIEW = "View at http"
+IMPORTED_LATE = "fastapi.encoders"
+"""Prefect imports it when a flow begins; there is time for it while the server starts."""
+SERVER = Path(__file__).with_name("temporary_server.py")
+
+
+@dataclass(frozen=True)
+class Api:
+    """The Prefect API of a command.
+
+    Attributes:
+        address: its URL.
+        wait: returns when it answers.
+    """
+
+    address: str
+    wait: Callable[[], None]
 
 
 @contextmanager
-def api_server(paths: PathConfig) -> Iterator[str]:
-    """Address of the API to use: PREFECT_API_URL, the server of `medpatch up`, or a temporary one.
+def api_server(paths: PathConfig) -> Iterator[Api]:
+    """The API to use: PREFECT_API_URL, the server of `medpatch up`, or a temporary one.
 
-    Enter before prefect is imported, which reads the address once. The temporary server ends with the block,
-    and with this process if it is killed.
+    Enter before prefect is imported, which reads the address once; import it and ours before `wait`, for a
+    temporary server takes seconds to start. It ends with the block, and with this process if it is killed.
 
     Raises:
-        ServiceError: PREFECT_API_URL does not answer, or the temporary server did not start.
+        ServiceError: PREFECT_API_URL does not answer, or (by `wait`) the temporary server did not start.
     """
     given = prefect_api()
     if given:
@@ -39,43 +67,58 @@ def api_server(paths: PathConfig) -> Iterator[str]:
                 f"no Prefect server answers at PREFECT_API_URL={given}; start it (`medpatch up`), or unset the "
                 "variable to run with a temporary server"
             )
-        yield given
+        yield Api(given, wait=_no_wait)
         return
     record = read_record(paths)
     service = record.services.get(PREFECT) if record else None
     if service is not None and service.answers:
         set_prefect_api(f"{service.address}/api")
-        yield f"{service.address}/api"
+        yield Api(f"{service.address}/api", wait=_no_wait)
         return
     if service is not None:
         logger.warning("the Prefect server of `medpatch up` is down: using a temporary one; see `medpatch status`")
     with _temporary(paths) as api:
-        set_prefect_api(api)
         yield api
 
 
 @contextmanager
-def _temporary(paths: PathConfig) -> Iterator[str]:
+def _temporary(paths: PathConfig) -> Iterator[Api]:
     log = paths.work_dir / "log" / "prefect-temporary.log"
     port = _free_port()
-    home = importlib.util.find_spec("prefect").submodule_search_locations[0]
-    line = [
-        *(sys.executable, "-m", "uvicorn", "--app-dir", home, "--factory", "prefect.server.api.server:create_app"),
-        *("--host", HOST, "--port", str(port), "--log-level", "error", "--timeout-graceful-shutdown", "3"),
-    ]
     switches = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    line = [sys.executable, "-P", str(SERVER), str(port)]
+    stack, starting, is_over = ExitStack(), ExitStack(), threading.Event()
+    starting.enter_context(lock(paths.work_dir / "prefect.db"))  # two new servers would make one store at once
     process = start_tethered(line, log=log, environment=child_environment(paths, **switches))
-    try:
-        api = f"http://{HOST}:{port}/api"
+    api = f"http://{HOST}:{port}/api"
+
+    def wait() -> None:
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        import_module(IMPORTED_LATE)
+        gc.freeze()
+        gc.enable()
+        # nothing listens to heartbeats here, and the end of a flow waits for a second of them
+        stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         deadline = time.monotonic() + READY_SECONDS
         while not answers(f"{api}/health"):
             if process.poll() is not None:
                 raise ServiceError(f"Prefect's temporary server ended with code {process.returncode}; {log_tail(log)}")
             if time.monotonic() > deadline:
                 raise ServiceError(f"Prefect's temporary server did not answer in time; {log_tail(log)}")
-            time.sleep(0.1)
-        yield api
+            time.sleep(POLL_SECONDS)
+        starting.close()
+        threading.Thread(target=_end_with, args=(process, is_over), daemon=True).start()
+
+    gc.disable()  # the caller imports now, and nothing of that is ever freed
+    try:
+        set_prefect_api(api)
+        say_where_to_look(paths.work_dir)
+        with stack, starting:
+            yield Api(api, wait=wait)
     finally:
+        gc.enable()
+        is_over.set()
         _send_the_rest()
         process.terminate()
         try:
@@ -83,6 +126,30 @@ def _temporary(paths: PathConfig) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _end_with(server: subprocess.Popen[bytes], is_over: threading.Event) -> None:
+    """End this process where its server ends first: Prefect would ask it again for minutes, call after call."""
+    server.wait()
+    if not is_over.is_set():
+        sys.stderr.write(f"\nServerLostError: {SERVER_LOST}\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def say_where_to_look(work_dir: Path) -> None:
+    """In place of Prefect's addresses of run pages, which end with the temporary server, say how to see them later."""
+
+    def mend(record: logging.LogRecord) -> bool:
+        if record.getMessage().startswith(VIEW):
+            record.msg, record.args = f"To see it in a browser afterwards: medpatch up --work-dir {work_dir}", ()
+        return True
+
+    logging.getLogger("prefect.flow_runs").addFilter(mend)
+
+
+def _no_wait() -> None:
+    """It answers already."""
 
 
 def _send_the_rest() -> None:

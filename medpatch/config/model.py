@@ -100,9 +100,11 @@ class FusionConfig(Frozen):
         description="high and low pools of a modality go through one projection, at half the cost of the published "
         "two; without a fuser only",
     )
-    use_joint: bool = True
-    use_missingness: bool = True
-    use_late: bool = True
+    use_joint: bool = Field(True, description="fuse the high and the low means of the modalities to a logit each")
+    use_missingness: bool = Field(True, description="a head that reads which modalities a stay has")
+    use_late: bool = Field(
+        True, description="every modality's own prediction takes part in the weighted sum of all heads"
+    )
     compat: Compat = Field(
         Compat.REPAIRED,
         description="numerics of the published code, which needs score=confidence or entropy and high_share=none, "

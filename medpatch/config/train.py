@@ -1,6 +1,7 @@
 """How the weights are found."""
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -48,21 +49,25 @@ class CacheType(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+def _rate(part: str) -> Any:
+    return Field(None, gt=0, description=f"learning rate of {part}; None takes train.learning_rate")
+
+
 class RateConfig(Frozen):
     """Learning rate of one part alone; None takes `train.learning_rate`."""
 
-    unimodal: float | None = Field(None, gt=0)
-    confidence: float | None = Field(None, gt=0)
-    fusion: float | None = Field(None, gt=0)
-    early: float | None = Field(None, gt=0)
-    joint: float | None = Field(None, gt=0)
-    medfuse: float | None = Field(None, gt=0)
-    mmtm: float | None = Field(None, gt=0)
-    daft: float | None = Field(None, gt=0)
-    metra: float | None = Field(None, gt=0)
-    healnet: float | None = Field(None, gt=0)
-    drfuse: float | None = Field(None, gt=0)
-    availability: float | None = Field(None, gt=0)
+    unimodal: float | None = _rate("stage 1, one encoder per modality")
+    confidence: float | None = _rate("stage 2, the scorers")
+    fusion: float | None = _rate("stage 3")
+    early: float | None = _rate("the rival early")
+    joint: float | None = _rate("the rival joint")
+    medfuse: float | None = _rate("the rival medfuse")
+    mmtm: float | None = _rate("the rival mmtm")
+    daft: float | None = _rate("the rival daft")
+    metra: float | None = _rate("the rival metra")
+    healnet: float | None = _rate("the rival healnet")
+    drfuse: float | None = _rate("the rival drfuse")
+    availability: float | None = _rate("the rival availability")
     boosted_trees: float = Field(0.04, gt=0, description="shrinkage of each tree, of another size than the others")
 
 
@@ -74,14 +79,14 @@ class TrainConfig(Frozen):
         ge=0,
         description="the one seed of initialisation, shuffling and dropout; the default is the published one",
     )
-    batch_size: int = Field(16, gt=0)
-    learning_rate: float = Field(1e-3, gt=0)
+    batch_size: int = Field(16, gt=0, description="stays per gradient step")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, for every part that train.rate does not name")
     rate: RateConfig = RateConfig()
-    weight_decay: float = Field(0.01, ge=0)
-    gradient_clip_norm: float = Field(1.0, gt=0)
-    unimodal_epochs: int = Field(100, gt=0)
-    confidence_epochs: int = Field(100, gt=0)
-    fusion_epochs: int = Field(100, gt=0)
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+    gradient_clip_norm: float = Field(1.0, gt=0, description="largest norm of a gradient; longer ones are scaled down")
+    unimodal_epochs: int = Field(100, gt=0, description="most epochs of stage 1")
+    confidence_epochs: int = Field(100, gt=0, description="most epochs of stage 2")
+    fusion_epochs: int = Field(100, gt=0, description="most epochs of stage 3 and of the rivals")
     patience_epochs: int = Field(15, gt=0, description="validations without improvement before stopping")
     calibration_share: float = Field(
         0.5, gt=0, lt=1, description="share of val subjects kept from model selection, for the temperatures"
@@ -124,8 +129,10 @@ class EvaluateConfig(Frozen):
         (Rival.EARLY,), description="models trained beside MedPatch and compared with it in the report"
     )
     bootstrap_resamples: int = Field(1000, gt=0, description="patient-level resamples per interval")
-    interval_level: float = Field(0.95, gt=0, lt=1)
-    calibration_bins: int = Field(10, gt=1)
+    interval_level: float = Field(0.95, gt=0, lt=1, description="coverage of every interval")
+    calibration_bins: int = Field(
+        10, gt=1, description="bins of probability in reliability curves and calibration error"
+    )
     head: Head = Field(
         Head.LATE, description="reported head; 'validation' takes the one with the best macro AUROC there"
     )

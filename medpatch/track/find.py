@@ -7,9 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from medpatch.track.experiment import WORKFLOW, runs_page
-from medpatch.track.run import TrackedRun, Tracking
+from medpatch.track.run import SQLITE, TrackedRun, Tracking
 
-SQLITE = "sqlite:///"
 SCHEMA = re.compile(r"out-of-date database schema \(found version (?P<revision>\w+),")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from medpatch.config.path import REPOSITORY_DIR, PathConfig, switch_off_telemetry
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.contract.lock import lock
 from medpatch.track.experiment import PREFIX, ensure_experiment
 
 if TYPE_CHECKING:  # importing mlflow takes two seconds, so it waits until a run is opened
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # importing mlflow takes two seconds, so it waits until a run
 logger = logging.getLogger(__name__)
 
 LOCAL_SCHEMES = ("sqlite:", "file:", "/")
+SQLITE = "sqlite:///"
 PARAMS_PER_BATCH = 100
 UNKNOWN = "unknown"
 
@@ -118,7 +120,7 @@ def parent_run(
         "git_commit": commit.commit,
         "git_dirty": str(commit.is_dirty).lower(),
     }
-    client = tracking.client()
+    client = _first_client(tracking)
     task = str(config.cohort.task)
     place = None if tracking.artifact_dir is None else (tracking.artifact_dir / f"{PREFIX}{task}").as_uri()
     experiment_id = ensure_experiment(client, task, artifact_uri=place)
@@ -164,6 +166,14 @@ def git_commit() -> Commit:
     if head is None:
         return Commit(commit=UNKNOWN, is_dirty=False)
     return Commit(commit=head, is_dirty=bool(_git("status", "--porcelain")))
+
+
+def _first_client(tracking: Tracking) -> "MlflowClient":
+    """A client; a sqlite store is made by one process at a time, for two that make it at once spoil each other's."""
+    if not tracking.uri.startswith(SQLITE):
+        return tracking.client()
+    with lock(Path(tracking.uri.removeprefix(SQLITE))):
+        return tracking.client()
 
 
 def _git(*arguments: str) -> str | None:

@@ -1,13 +1,11 @@
 """The command line: help, clear errors, no traceback."""
 
-import logging
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.failure import without_traceback
 from medpatch.config.error import ConfigError
 
 COMMANDS = (
@@ -20,6 +18,7 @@ COMMANDS = (
     "run",
     "search",
     "leaderboard",
+    "fields",
     "up",
     "down",
     "status",
@@ -75,13 +74,6 @@ def test_absent_raw_folder_ends_with_a_message_before_any_server_starts(tmp_path
     assert result.exit_code == 1
     assert "MEDPATCH_RAW_DIR" in result.output
     assert "Starting temporary server" not in result.output
-
-
-def test_traceback_is_left_out_for_our_own_errors_only() -> None:
-    for error, has_traceback in ((ConfigError("x"), False), (RuntimeError("x"), True)):
-        info = (type(error), error, None)
-        record = logging.LogRecord("prefect.flow_runs", logging.ERROR, "", 0, "failed", None, info)
-        assert (without_traceback(record).exc_info is not None) is has_traceback
 
 
 def test_a_dask_address_without_the_dask_runner_is_a_usage_error() -> None:

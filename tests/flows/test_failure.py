@@ -1,11 +1,12 @@
 """Failures name the step and what to do, and quote nothing that a library said."""
 
 import errno
+import logging
 
 import pytest
 
-from flows.failure import explained, meaning
-from medpatch.config.error import ContractError, MedPatchError, ResourceError, ServiceError
+from flows.failure import explained, meaning, told_once
+from medpatch.config.error import ConfigError, ContractError, MedPatchError, ResourceError, ServiceError
 from medpatch.validate.gate import GateError
 
 
@@ -58,3 +59,28 @@ def test_a_cause_is_looked_at_too() -> None:
 def test_an_unknown_error_goes_on_as_it_is() -> None:
     with pytest.raises(ZeroDivisionError), explained("align"):
         _ = 1 / 0
+
+
+def _record(message: str, error: Exception | None = None) -> logging.LogRecord:
+    info = None if error is None else (type(error), error, None)
+    return logging.LogRecord("prefect.flow_runs", logging.ERROR, "", 0, message, None, info)
+
+
+def test_traceback_is_left_out_for_our_own_errors_only() -> None:
+    for error, has_traceback in ((ConfigError("x"), False), (RuntimeError("x"), True)):
+        record = _record("failed", error)
+        assert told_once(record)
+        assert (record.exc_info is not None) is has_traceback
+
+
+def test_an_error_of_a_task_is_not_told_again_for_the_flow() -> None:
+    error = ContractError("stay_index: 3 rows")
+    seen = [told_once(_record(f"Encountered exception: {error!r}", error)) for _ in range(3)]
+    assert seen == [True, False, False]
+    assert told_once(_record("Encountered exception", ContractError("stay_index: 3 rows")))  # another one
+
+
+def test_how_a_run_ended_does_not_quote_the_error() -> None:
+    record = _record("Finished in state Failed('Flow run encountered an exception: ContractError: 3 rows')")
+    assert told_once(record)
+    assert record.getMessage() == "Finished in state Failed"
