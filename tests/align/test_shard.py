@@ -1,11 +1,13 @@
 """Warehouse to tensor folder, end to end on a few stays."""
 
+import errno
 import json
 import logging
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,7 +26,7 @@ from medpatch.align.channel import read_channels
 from medpatch.align.scaler import load_scaler
 from medpatch.align.shard import write_shards
 from medpatch.align.tokenizer import load_tokenizer
-from medpatch.config.error import ContractError
+from medpatch.config.error import ContractError, ResourceError
 from medpatch.config.modality import Scaling
 from medpatch.config.name import Modality, Task
 from medpatch.contract.artifact import fingerprint
@@ -199,6 +201,31 @@ def test_a_failure_in_the_middle_leaves_the_old_folder_and_nothing_beside_it(
         align(tmp_path, config)
     with pytest.raises(ContractError, match="Foo: 1 rows"):
         align(tmp_path, config, name="new")
+    assert fingerprint(tmp_path / "tensor") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mart", "tensor"]
+
+
+def test_a_full_disk_in_the_middle_is_named_and_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(EHR, scaling=Scaling.PUBLISHED, shard_stays=1)
+    write_warehouse(tmp_path / "mart", STAYS, events=EVENTS)
+    align(tmp_path, config)
+    before = fingerprint(tmp_path / "tensor")
+    write, written = pq.write_table, []
+
+    def write_one_shard(table: pa.Table, file: Path, **options: object) -> None:
+        if written:
+            file.write_bytes(b"PAR1 half of a sha")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(file)
+        write(table, file, **options)
+
+    monkeypatch.setattr("medpatch.align.writer.pq.write_table", write_one_shard)
+    for name in ("tensor", "new"):
+        written.clear()
+        with pytest.raises(ResourceError, match=rf"{tmp_path}: the disk is full"):
+            align(tmp_path, config, name=name)
     assert fingerprint(tmp_path / "tensor") == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mart", "tensor"]
 

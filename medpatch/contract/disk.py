@@ -1,0 +1,27 @@
+"""A full disk, recognised in the errors of any library and said in our words."""
+
+import errno
+import shutil
+from pathlib import Path
+
+from medpatch.config.error import MedPatchError, ResourceError
+
+_TEXTS = ("No space left", "File too large", "Disk quota exceeded")
+_NUMBERS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+
+
+def is_full(error: BaseException, *texts: str) -> bool:
+    """True if it says that nothing more can be written, or holds one of the texts; our own errors never do."""
+    if isinstance(error, MedPatchError):
+        return False
+    number = error.errno if isinstance(error, OSError) else None
+    return number in _NUMBERS or any(text in str(error) for text in (*_TEXTS, *texts))
+
+
+def full_disk(folder: Path) -> ResourceError:
+    """What to tell the user, measured now: call it before anything is removed."""
+    return ResourceError(
+        f"{folder}: the disk is full ({shutil.disk_usage(folder).free / 2**30:.1f} GiB free now, and a limit of the "
+        "user or of the file system may be lower); nothing was kept of this step: free some (`medpatch gc` lists work "
+        "folders that nothing needs), or choose another work folder, and run again"
+    )
