@@ -4,6 +4,7 @@ Whatever it is not sure of it leaves to the strict reader (`register.strict_quer
 that a table does not depend on which of the two has read it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ class RegularReader:
         kind = {origin[name]: _KIND.get(kind, pl.String) for name, kind in self.table.columns.items()}
         is_mapped, is_selected = (_is_in("itemid", items) for items in (self.mapped, self.selected))
         value = pl.col("value")
-        is_text = value.is_not_null() & value.cast(pl.Float64, strict=False).is_null()
+        is_text = value.is_not_null() & value.cast(pl.Float64, strict=False).fill_null(math.nan).is_nan()
         try:
             rows = (
                 pl.scan_csv(

@@ -100,7 +100,7 @@ def cells(tables: Tables, stays: list[Stay]) -> dict[str, dict[tuple[float, str]
                 valid[row["subject_id"]].append((time(row["charttime"]), stay.stay_id, row, name))
     found: dict[str, dict[tuple[float, str], float | str]] = defaultdict(dict)
     for subject_id, rows in valid.items():
-        has_text = any(number(row["value"]) is None for _, _, row, _ in rows)
+        has_text = any(is_text(row["value"]) for _, _, row, _ in rows)
         values: dict[tuple[datetime, str], list[float | str]] = defaultdict(list)
         times: dict[datetime, set[str]] = defaultdict(set)
         for when, stay_id, row, name in rows:
@@ -163,6 +163,11 @@ def answers() -> dict[str, list[str]]:
 def number(text: float | str) -> float | None:
     """The number that a text is, or None."""
     return float(text) if isinstance(text, float) or NUMBER.fullmatch(text.strip()) else None
+
+
+def is_text(text: str) -> bool:
+    """True if a reader of columns of numbers, which knows infinity, does not take it for one."""
+    return number(text) is None and text.strip().lower().lstrip("+-") not in ("inf", "infinity")
 
 
 def time(text: str) -> datetime:
