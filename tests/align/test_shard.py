@@ -164,6 +164,18 @@ def test_the_scaler_and_the_vocabulary_know_the_train_split_alone(tmp_path: Path
     ]
 
 
+def test_bins_that_fitting_the_scaler_kept_give_the_bytes_of_bins_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medpatch.align.source.CHUNK_STAYS", 2)
+    write_warehouse(tmp_path / "mart", STAYS, events=EVENTS)
+    for kept_bytes in (0, 1, 2**20):
+        monkeypatch.setattr("medpatch.align.shard.KEPT_BYTES", kept_bytes)
+        align(tmp_path, tiny_config(EHR, scaling=Scaling.TRAIN), name=f"kept-{kept_bytes}")
+    made = [fingerprint(tmp_path / f"kept-{kept_bytes}") for kept_bytes in (0, 1, 2**20)]
+    assert len(set(made)) == 1
+
+
 def test_phenotyping_takes_whole_stays_and_25_labels_in_order(tmp_path: Path) -> None:
     hours = {3: 5.5, 5: 2.0, 7: 2.01, 9: 90.0, 11: 0.2}
     events = [(s, 0.1, HEART_RATE, 60.0) for s in STAYS]
