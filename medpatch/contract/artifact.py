@@ -44,7 +44,7 @@ def replacing(target: Path) -> Iterator[Path]:
             aside.rename(target)
         note_written(target)
     except BaseException as error:
-        full = full_disk(target.parent) if is_full(error) else None
+        full = full_disk(target.parent, error) if is_full(error) else None
         shutil.rmtree(aside, ignore_errors=True)
         if full is not None:
             raise full from error

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from medpatch.config.error import MedPatchError, ResourceError
 
-_TEXTS = ("No space left", "File too large", "Disk quota exceeded")
+_TOO_LARGE = "File too large"
+_TEXTS = ("No space left", _TOO_LARGE, "Disk quota exceeded")
 _NUMBERS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 
@@ -18,10 +19,15 @@ def is_full(error: BaseException, *texts: str) -> bool:
     return number in _NUMBERS or any(text in str(error) for text in (*_TEXTS, *texts))
 
 
-def full_disk(folder: Path) -> ResourceError:
-    """What to tell the user, measured now: call it before anything is removed."""
+def full_disk(folder: Path, error: BaseException) -> ResourceError:
+    """What to tell the user about an error that `is_full`; measured now: call it before anything is removed."""
+    if getattr(error, "errno", None) == errno.EFBIG or _TOO_LARGE in str(error):
+        return ResourceError(
+            f"a file reached the largest size that this user or file system allows below {folder} (`ulimit -f`); "
+            "nothing was kept of this step: raise it, or choose another work folder, and run again"
+        )
     return ResourceError(
-        f"{folder}: the disk is full ({shutil.disk_usage(folder).free / 2**30:.1f} GiB free now, and a limit of the "
-        "user or of the file system may be lower); nothing was kept of this step: free some (`medpatch gc` lists work "
-        "folders that nothing needs), or choose another work folder, and run again"
+        f"the disk is full: {shutil.disk_usage(folder).free / 2**30:.1f} GiB are free below {folder}, and a quota may "
+        "be lower; nothing was kept of this step: free some (`medpatch gc` lists work folders that nothing needs), or "
+        "choose another work folder, and run again"
     )

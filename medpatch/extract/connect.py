@@ -87,7 +87,7 @@ def full_disk_named(folder: Path) -> Iterator[None]:
     except Exception as error:  # Polars has no class of its own for it
         if not is_full(error, *_SPILL_FULL):
             raise
-        raise full_disk(folder) from error
+        raise full_disk(folder, error) from error
 
 
 def raw_error(error: duckdb.Error, file: Path, *, first_line: int = 1) -> MedPatchError:

@@ -236,7 +236,7 @@ def test_a_full_disk_in_the_middle_is_named_and_keeps_the_old_folder(
     monkeypatch.setattr("medpatch.align.writer.pq.write_table", write_one_shard)
     for name in ("tensor", "new"):
         written.clear()
-        with pytest.raises(ResourceError, match=rf"{tmp_path}: the disk is full"):
+        with pytest.raises(ResourceError, match=rf"the disk is full: .* below {tmp_path}"):
             align(tmp_path, config, name=name)
     assert fingerprint(tmp_path / "tensor") == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mart", "tensor"]
