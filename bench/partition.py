@@ -11,18 +11,19 @@ Run: python bench/partition.py OUT [--data-seeds 11 12 13] [--seeds 3] [--epochs
 import argparse
 import json
 import statistics
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from partition_part import Part, evidence, join_features, read_part, rows
-from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain
+from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain, found_evidence
 from study import MAIN, PRESETS, Cell, context
 from torch import Tensor, nn
 
 from flows.context import RunContext
-from medpatch.config.model import FusionConfig
+from medpatch.config.model import FusionConfig, ModelConfig
 from medpatch.config.name import Modality, Split
 from medpatch.contract.batch import Tokens
 from medpatch.feature.opening import input_spec
@@ -32,6 +33,7 @@ from medpatch.model.extractor import pool_tokens
 from medpatch.model.feature import Features
 from medpatch.train.auroc import macro_auroc
 from medpatch.train.calibrate import fit_threshold
+from medpatch.train.stage_confidence import run_confidence
 
 BATCH, RATE, DECAY, PATIENCE = 64, 3e-3, 0.01, 5
 STAYS_AT_ONCE, STAYS_FOR_SHARE = 256, 600
@@ -100,6 +102,21 @@ def auroc_of(network: nn.Module, parts: Mapping[Split, tuple[Features, Tensor]],
     return {h: macro_auroc(torch.cat([getattr(o, h) for o in out]), label)[0] for h in ("late", "high", "low")}
 
 
+def retrained(run: RunContext, model: ModelConfig, modality: Modality, *, width: int, data: str) -> nn.Module:
+    """The token predictor of another model configuration, on the same tokens."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_confidence(
+            run.config.model_copy(update={"model": model}),
+            run.tensor_dir,
+            modality=modality,
+            out_dir=Path(folder) / "scorer",
+            feature_dir=run.feature_dir(modality),
+            inputs="",
+            log_metric=lambda name, value, epoch: None,
+        )
+        return load_scorer(Path(folder) / "scorer", width=width, data=data)
+
+
 def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, key: tuple, seeds: int, epochs: int):
     """Every way and seed of one cohort that is not yet written."""
     spec, data = input_spec(run.tensor_dir)
@@ -113,12 +130,11 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
         if title != DEFAULT and all((*key, title, seed) in done for seed in range(seeds)):  # others need its shares
             continue
         torch.manual_seed(0)
-        model = run.config.model.model_copy(
-            update={"fusion": FusionConfig(score=way.score, high_share=None, **way.fusion)}
-        )
+        model = run.config.model.model_copy(update={"fusion": FusionConfig(score=way.score, **way.fusion)})
         scorer = {}
-        for m, one in trained.items():
+        for m in names:
             scorer[m] = build_scorer(model, spec, modality=m, width=unimodal[m].encoder.width)
+            one = retrained(run, model, m, width=unimodal[m].encoder.width, data=data) if way.is_trained else trained[m]
             scorer[m].load_state_dict(one.state_dict())
             if way.threshold is not None:
                 scorer[m].threshold.fill_(way.threshold)
@@ -134,6 +150,7 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
         shares = {m: f.high_share[f.is_encoded].mean(dim=0) for m, f in modality.items()}
         if title == DEFAULT:
             share = shares
+        shown = found_evidence(part[Split.TEST], scorer, part[Split.TRAIN].table)
 
         def make(model=model, scorer=scorer, way=way) -> nn.Module:
             fusion = build_medpatch(model, spec, unimodal=unimodal, scorer=scorer).fusion
@@ -145,7 +162,17 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
             if (*key, title, seed) not in done:
                 found = train_fusion(make, parts, seed=seed, epochs=epochs)
                 high = {str(m): round(float(s.mean()), 3) for m, s in shares.items()}
-                write({"task": key[0], "data": key[1], "way": title, "seed": seed, **found, "share": high})
+                write(
+                    {
+                        "task": key[0],
+                        "data": key[1],
+                        "way": title,
+                        "seed": seed,
+                        **found,
+                        "share": high,
+                        "evidence": shown,
+                    }
+                )
 
 
 def show(lines: Sequence[Mapping]) -> None:
@@ -155,8 +182,11 @@ def show(lines: Sequence[Mapping]) -> None:
         if not rows_of[DEFAULT]:
             continue
         print(f"\n{task}: late AUROC on test; difference to '{DEFAULT}' on the same cohort and seed")
-        print("| way | cells | late | high | low | on val | difference | per cohort | tokens high |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print(
+            "| way | cells | late | high | low | on val | difference | per cohort "
+            "| tokens high | of them with evidence, of all |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|---|")
         for way, cells in rows_of.items():
             both = sorted(cells.keys() & rows_of[DEFAULT].keys())
             if not both:
@@ -167,10 +197,14 @@ def show(lines: Sequence[Mapping]) -> None:
             spread = statistics.stdev(gap.values()) / len(gap) ** 0.5 if len(gap) > 1 else float("nan")
             means = [statistics.mean(x[h] for x in cells.values()) for h in ("late", "high", "low", "val")]
             share = statistics.mean(statistics.mean(x["share"].values()) for x in cells.values())
+            shown = {
+                m: statistics.mean(x["evidence"][m][0] for x in cells.values())
+                for m in next(iter(cells.values()))["evidence"]
+            }
             print(
                 f"| {way} | {len(cells)} | {' | '.join(f'{v:.4f}' for v in means)} "
                 f"| {statistics.mean(gap.values()):+.4f} ± {1.96 * spread:.4f} "
-                f"| {', '.join(f'{v:+.4f}' for v in by)} | {share:.2f} |"
+                f"| {', '.join(f'{v:+.4f}' for v in by)} | {share:.2f} | {', '.join(shown)} |"
             )
 
 

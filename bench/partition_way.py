@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
-from partition_part import Part
+from partition_part import Part, evidence
 from torch import Tensor, nn
 
 from medpatch.config.model import Fuser, Score
-from medpatch.config.name import Split
+from medpatch.config.name import Modality, Split
 from medpatch.contract.batch import FusionOutput
 from medpatch.model.feature import Features
 
 EVERYTHING_IS_HIGH = -1.0
+STAYS_LOOKED_AT = 256
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Way:
     Attributes:
         threshold: fixed, or None for the thresholds that training has chosen on validation.
         share: of train tokens that are high for every label, instead.
+        is_trained: the token predictor is trained anew with the fields of `fusion`.
         score: of the token.
         is_random: tokens by lot, as many as the chosen thresholds take.
         is_evidence: the generator's own.
@@ -31,6 +33,7 @@ class Way:
 
     threshold: float | None = None
     share: float | None = None
+    is_trained: bool = False
     score: Score = Score.PRIOR_SHIFTED
     is_random: bool = False
     is_evidence: bool = False
@@ -38,13 +41,17 @@ class Way:
     fusion: Mapping[str, object] = field(default_factory=dict)
 
 
-DEFAULT = "share chosen on validation"
+DEFAULT = "top 1 % of tokens"
 WAYS = {
     DEFAULT: Way(),
+    "share chosen on validation": Way(is_trained=True, fusion={"is_share_chosen": True}),
+    "linear predictor, top 1 %": Way(is_trained=True, fusion={"scorer_width": 0}),
+    "linear predictor, share chosen": Way(is_trained=True, fusion={"scorer_width": 0, "is_share_chosen": True}),
     "confidence >= 0.75, published": Way(0.75, score=Score.CONFIDENCE),
     "top 2 % of tokens": Way(share=0.02),
     "top 5 % of tokens": Way(share=0.05),
-    "information, top 2 %": Way(share=0.02, score=Score.INFORMATION),
+    "top 25 % of tokens": Way(share=0.25),
+    "information, top 1 %": Way(share=0.01, score=Score.INFORMATION),
     "random tokens, same share": Way(is_random=True),
     "no split, plain mean": Way(EVERYTHING_IS_HIGH),
     "where the evidence is": Way(is_evidence=True),
@@ -116,3 +123,19 @@ class Plain(nn.Module):
     def forward(self, features: Features, split: Split, index: Tensor) -> FusionOutput:
         """Logits of the stays."""
         return self.fusion(features)
+
+
+@torch.no_grad()
+def found_evidence(part: Part, scorer: Mapping[Modality, nn.Module], table: Mapping[Modality, Tensor]) -> dict:
+    """Share of the high tokens, and of all tokens, that show evidence: mean over labels, per note or image modality."""
+    index, found = torch.arange(min(STAYS_LOOKED_AT, len(part.label))), {}
+    for m, one in table.items():
+        tokens, real = part.tokens[m].value[index], part.tokens[m].token_mask[index]
+        shown = evidence(part, m, index, one)
+        if isinstance(scorer[m], Known):
+            scorer[m].here = shown
+        high = (scorer[m](tokens, real) >= scorer[m].threshold)[real]
+        shown = shown[real]
+        hit = (shown * high).sum(dim=0) / high.sum(dim=0).clamp_min(1)
+        found[str(m)] = [round(float(hit.mean()), 3), round(float(shown.mean()), 3)]
+    return found

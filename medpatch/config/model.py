@@ -77,14 +77,17 @@ class FusionConfig(Frozen):
 
     score: Score = Field(Score.PRIOR_SHIFTED, description="what the confidence threshold is compared with")
     threshold: float = Field(0.75, ge=0.0, le=1.0, description="a token at or above it is 'high'")
+    scorer_width: int = Field(
+        64, ge=0, description="hidden width of the predictor of token confidence; 0, or compat=published, is linear"
+    )
     high_share: float | None = Field(
-        0.25,
+        0.01,
         gt=0,
         lt=1,
         description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless None",
     )
     is_share_chosen: bool = Field(
-        True,
+        False,
         description="per modality and label, the share of 'high' tokens that tells the label best on val; "
         "`high_share` where val cannot judge. Without a `high_share` the threshold is fixed",
     )

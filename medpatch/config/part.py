@@ -53,9 +53,11 @@ def feature_part(config: PipelineConfig, modality: Modality) -> dict[str, Any]:
 def confidence_part(config: PipelineConfig) -> dict[str, Any]:
     """What stage 2 reads beside an encoder."""
     score = config.model.fusion.model_dump(
-        mode="json", include={"score", "threshold", "high_share", "is_share_chosen", "temperature_positions"}
+        mode="json",
+        include={"score", "threshold", "scorer_width", "high_share", "is_share_chosen", "temperature_positions"},
     )
-    train = _train(config, *LOOP, "confidence_epochs", "confidence_tokens", "cache_type")
+    own = ("confidence_epochs", "confidence_tokens", "confidence_tokens_per_stay")
+    train = _train(config, *LOOP, *own, "cache_type")
     return {"score": score, "train": train, "learning_rate": config.train.rate_of("confidence")}
 
 

@@ -89,6 +89,9 @@ class TrainConfig(Frozen):
     confidence_tokens: int = Field(
         2_000_000, gt=0, description="tokens per split that the confidence stage reads; more stays are sampled"
     )
+    confidence_tokens_per_stay: int = Field(
+        64, gt=0, description="tokens of a stay that one pass of the confidence stage reads, drawn anew each epoch"
+    )
     augment_cxr: bool = Field(True, description="random flip and affine on training images in the unimodal stage")
     loss_weighting: LossWeighting = Field(
         LossWeighting.FIXED, description="equal thirds, learned from the noise of each head, or as published"

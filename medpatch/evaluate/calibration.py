@@ -110,15 +110,18 @@ def reliability(probability: Floats, label: NDArray, *, points: int = 10) -> Rel
     Stays are cut into `points` groups of equal size by probability; equal probabilities stay together, so
     there may be fewer groups.
     """
-    edges = np.unique(np.quantile(probability, np.linspace(0, 1, points + 1)[1:-1]))
-    group = np.searchsorted(edges, probability, side="left")
-    count = np.bincount(group, minlength=len(edges) + 1)
-    is_used = count > 0
-    count = count[is_used]
-    predicted = np.bincount(group, weights=probability, minlength=len(is_used))[is_used] / count
-    observed = np.bincount(group, weights=np.asarray(label, float), minlength=len(is_used))[is_used] / count
+    group = point_of(probability, points=points)
+    count = np.bincount(group)
+    predicted = np.bincount(group, weights=probability) / count
+    observed = np.bincount(group, weights=np.asarray(label, float)) / count
     low, high = proportion_confint(np.round(observed * count), count, alpha=0.05, method="wilson")
     return Reliability(predicted=predicted, observed=observed, low=low, high=high, count=count)
+
+
+def point_of(probability: Floats, *, points: int) -> NDArray[np.integer]:
+    """(N,) point of the reliability curve that each stay belongs to, from 0; no point is empty."""
+    edges = np.unique(np.quantile(probability, np.linspace(0, 1, points + 1)[1:-1]))
+    return np.unique(np.searchsorted(edges, probability, side="left"), return_inverse=True)[1]
 
 
 def _fit(design: Floats, y: Floats, *, offset: Floats) -> Floats:

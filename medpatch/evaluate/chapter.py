@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.confidence import ConfidenceReport
+from medpatch.evaluate.census import COMBINATION
 from medpatch.evaluate.decision import OperatingPoint, operating_points
 from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.figure_history import History, history_picture
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.missing import DropCurve, drop_curves
+from medpatch.evaluate.page import Paragraph
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
-from medpatch.evaluate.section_cohort import cohort_section
+from medpatch.evaluate.section_cohort import CohortParts, cohort_section
 from medpatch.evaluate.section_confidence import confidence_section
 from medpatch.evaluate.section_decision import decision_section
 from medpatch.evaluate.section_group import missing_section, subgroup_section
@@ -30,6 +31,7 @@ from medpatch.evaluate.section_result import (
 )
 from medpatch.evaluate.stay import StayFacts, combinations
 from medpatch.evaluate.subgroup import GroupResult, judge_groups
+from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import Table
 
 Progress = Callable[[int, int], None]
@@ -89,9 +91,9 @@ def analyse(
     combined: tuple[GroupResult, ...] = ()
     if facts.presence:
         group = combinations(facts.presence)
-        combined = judge_groups(test, pair, config=config.evaluate, variable="Modalities", group=group)
+        combined = judge_groups(test, pair, config=config.evaluate, variable=COMBINATION, group=group)
     step()
-    curves = drop_curves(test[0], facts.presence, config=config.evaluate)
+    curves = drop_curves(test, facts.presence, config=config.evaluate)
     step()
     points = operating_points(val, test, models=pair, config=config.evaluate)
     step()
@@ -108,28 +110,30 @@ def chapters(
     confidence: Sequence[ConfidenceReport],
     histories: History,
     made_up: str | None,
-    warehouse_dir: Path | None,
+    cohort: CohortParts,
+    shown: Disclosure,
     arms: Table | None = None,
 ) -> tuple[Section, ...]:
     """Every chapter, in the order of the page."""
     training = history_picture(histories)
+    first = (Paragraph("Of the first training seed."),) if verdict.runs > 1 else ()
     found = (
-        summary_section(verdict, config),
+        summary_section(verdict, config, shown=shown),
         comparison_section(verdict, config),
-        curve_section(verdict, test[0]),
-        calibration_section(verdict, test[0], config=config),
-        label_section(verdict, config),
+        curve_section(verdict, test, config=config, shown=shown),
+        calibration_section(verdict, test, config=config),
+        label_section(verdict, config, shown=shown),
         Section("Arms", (arms,) if arms else ()),
-        missing_section(analyses.combined, analyses.curves, verdict=verdict, config=config),
-        subgroup_section(analyses.subgroups, verdict, config=config),
-        decision_section(analyses.points, verdict, test=test, config=config),
-        confidence_section(confidence),
+        missing_section(analyses.combined, analyses.curves, verdict=verdict, config=config, shown=shown),
+        subgroup_section(analyses.subgroups, verdict, config=config, shown=shown),
+        decision_section(analyses.points, verdict, test=test, config=config, shown=shown),
+        confidence_section(confidence, note=first, shown=shown),
         leak_section(config),
-        cohort_section(warehouse_dir, config),
-        Section("Training", (training,) if training else ()),
+        cohort_section(cohort, config, shown=shown),
+        Section("Training", (*first, training) if training else ()),
         method_section(verdict, config, facts=facts),
-        card_section(verdict, config, facts=facts, made_up=made_up),
-        tripod_section(verdict, config, facts=facts, made_up=made_up),
+        card_section(verdict, config, facts=facts, made_up=made_up, shown=shown),
+        tripod_section(verdict, config, facts=facts, made_up=made_up, shown=shown),
     )
     return tuple(section for section in found if section.items)
 

@@ -11,7 +11,7 @@ from medpatch.config.train import EvaluateConfig
 from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates
 from medpatch.evaluate.metric import macro
 from medpatch.evaluate.prediction import SplitPrediction
-from medpatch.evaluate.replicate import summed
+from medpatch.evaluate.replicate import draw_runs, mean_of_drawn, summed
 from medpatch.evaluate.summary import Estimate, estimate
 
 Floats = NDArray[np.floating]
@@ -86,11 +86,12 @@ def operating_points(
 
     Args:
         val: one per training seed.
-        test: of the same runs; several are averaged.
+        test: of the same runs; several are averaged, and drawn with the patients.
         models: which.
         config: points, resamples, level, seed.
     """
     draws = draw_subjects(test[0].subject_id, resamples=config.bootstrap_resamples, seed=config.seed)
+    drawn = draw_runs(len(test), resamples=config.bootstrap_resamples, seed=config.seed)
     targets = [(Fixed.SENSITIVITY, t) for t in config.sensitivities]
     targets += [(Fixed.ALERT_RATE, t) for t in config.alert_rates]
     found = []
@@ -103,7 +104,7 @@ def operating_points(
             estimates = {
                 name: estimate(
                     float(np.mean([macro(value[name]).value for value, _ in measured])),
-                    np.mean([macro_replicates(resampled[name]) for _, resampled in measured], axis=0),
+                    mean_of_drawn(np.stack([macro_replicates(found[name]) for _, found in measured]), drawn),
                     level=config.interval_level,
                 )
                 for name in MEASURES

@@ -6,49 +6,53 @@ from dataclasses import asdict
 from typing import Any
 
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, POSITIVES, STAYS, available, having, positives_of
 from medpatch.evaluate.chapter import Analyses
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.name import MEDPATCH
 from medpatch.evaluate.replicate import METRICS
 from medpatch.evaluate.summary import Estimate, ModelResult, Score
+from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import Table
 
 HEADS_OF = {"": MEDPATCH, "_high": "medpatch_high", "_low": "medpatch_low"}
 
 
-def to_json(verdict: Verdict, analyses: Analyses, *, config: PipelineConfig, made_up: str | None) -> dict[str, Any]:
-    """The verdict and the analyses with their configuration; a number that does not exist is null."""
+def to_json(
+    verdict: Verdict, analyses: Analyses, *, config: PipelineConfig, made_up: str | None, shown: Disclosure
+) -> dict[str, Any]:
+    """The verdict and the analyses with their configuration; what does not exist or is hidden is null."""
     content = {
         "task": str(config.cohort.task),
         "split": "test",
         "made_up": made_up,
         "config": config.flatten(),
-        **asdict(verdict),
-        "analyses": asdict(analyses),
-        "flat": {result.model: flat_metrics(verdict.results, result.model) for result in verdict.results},
+        **_withheld(asdict(verdict), shown),
+        "analyses": _withheld(asdict(analyses), shown),
+        "flat": {result.model: flat_metrics(verdict.results, result.model, shown=shown) for result in verdict.results},
     }
     return _null(content)
 
 
-def long_table(verdict: Verdict) -> Table:
+def long_table(verdict: Verdict, shown: Disclosure) -> Table:
     """One row per model, set of stays, label (or mean over labels) and metric, at full precision."""
     rows = []
     for result in (*verdict.results, *verdict.own_stays):
         for score in _scores(result):
-            head = (result.model, result.subset, score.name, str(result.stays), str(score.positives))
+            head = (result.model, result.subset, score.name, *_counts(result.subset, score.name, shown))
             for metric in METRICS:
                 found: Estimate = getattr(score, metric)
                 rows.append((*head, metric, _text(found.value), _text(found.low), _text(found.high)))
         if result.difference is not None:
             gap = result.difference
-            head = (result.model, result.subset, "macro", str(result.stays), str(result.macro.positives))
+            head = (result.model, result.subset, "macro", *_counts(result.subset, "macro", shown))
             rows.append((*head, "auroc_minus_best_single", _text(gap.value), _text(gap.low), _text(gap.high)))
     columns = ("model", "stays_with", "label", "stays", "positives", "metric", "value", "low", "high")
     return Table("metrics", "All numbers", columns, tuple(rows), "")
 
 
-def flat_metrics(results: Sequence[ModelResult], model: str) -> dict[str, float]:
-    """Numbers of one model by the names that tracking uses; those that do not exist are left out.
+def flat_metrics(results: Sequence[ModelResult], model: str, *, shown: Disclosure) -> dict[str, float]:
+    """Numbers of one model by the names that tracking uses; those that do not exist or are hidden are left out.
 
     "test/auroc" and "test/auprc" with their ends, "test/auroc/<label>", "test/auroc_<group>"; for "medpatch" also
     its heads, "test/auroc_high" and "test/auroc_low".
@@ -69,8 +73,8 @@ def flat_metrics(results: Sequence[ModelResult], model: str) -> dict[str, float]
             f"test/{metric}_interval_high": found.high,
         }
     flat |= {
-        "test/stays": result.stays,
-        "test/positives": score.positives,
+        "test/stays": shown.of((STAYS, JUDGED, result.subset)),
+        "test/positives": shown.of((POSITIVES, JUDGED, result.subset)),
         "test/gap_closed": result.gap_closed,
         "test/auroc_oracle": result.oracle_auroc,
         "test/auroc_minus_best_single": result.difference.value if result.difference else None,
@@ -83,6 +87,48 @@ def flat_metrics(results: Sequence[ModelResult], model: str) -> dict[str, float]
 
 def _scores(result: ModelResult) -> tuple[Score, ...]:
     return (result.macro, *result.groups, *(result.labels if len(result.labels) > 1 else ()))
+
+
+def _key(measure: str, subset: str, score: str) -> tuple[str, str, str]:
+    """Name of a score's count; that of a label within a part of the stays is in no ledger."""
+    if score == "macro":
+        return measure, JUDGED, subset
+    return positives_of(score) if subset == ALL else (measure, JUDGED, f"{subset}, {score}")
+
+
+def _counts(subset: str, score: str, shown: Disclosure) -> tuple[str, str]:
+    """Stays and positives as text; nothing where they are hidden."""
+    keys = (STAYS, JUDGED, subset), _key(POSITIVES, subset, score)
+    found = (shown.of(key) if key in shown.value else None for key in keys)
+    return tuple("" if value is None else str(value) for value in found)
+
+
+def _withheld(value: Any, shown: Disclosure, subset: str = ALL) -> Any:
+    """The same with every count replaced by what may be shown of it."""
+
+    def of(key: tuple) -> int | None:
+        return shown.of(key) if key in shown.value else None
+
+    if isinstance(value, list | tuple):
+        return [_withheld(below, shown, subset) for below in value]
+    if not isinstance(value, dict):
+        return value
+    subset = value.get("subset", subset)
+    found = {key: _withheld(below, shown, subset) for key, below in value.items()}
+    own = {}
+    if "positives" in value:
+        own["positives"] = of(_key(POSITIVES, subset, value["name"]))
+    if "subjects" in value:
+        own |= {
+            "stays": of((STAYS, JUDGED, subset)),
+            "subjects": of((PATIENTS, JUDGED, subset)),
+            "available": of(available(value["model"])) if subset == ALL else None,
+        }
+    elif "stays" in value:
+        is_group = "variable" in value
+        key = (STAYS, JUDGED, f"{value['variable']}: {value['group']}") if is_group else having(value["modality"])
+        own["stays"] = of(key)
+    return found | own
 
 
 def _text(value: float) -> str:

@@ -19,13 +19,13 @@ class ForestRow:
     Attributes:
         heading: under which it stands.
         name: of the group.
-        stays: in the group.
+        stays: in the group, in words.
         estimates: model -> value with interval.
     """
 
     heading: str
     name: str
-    stays: int
+    stays: str
     estimates: dict[str, Estimate]
 
 
@@ -48,7 +48,7 @@ def forest_picture(
             for place, model in enumerate(models):
                 _dot(axis, y + OFFSET * ((len(models) - 1) / 2 - place), estimate=row.estimates.get(model), model=model)
             ticks.append(y)
-            texts.append(f"{row.name}  (n = {row.stays:,})")
+            texts.append(f"{row.name}  (n = {row.stays})")
             y -= 1
     if overall is not None and np.isfinite(overall.value):
         axis.axvline(overall.value, color=GREY, linewidth=0.9, linestyle=(0, (3, 2)))

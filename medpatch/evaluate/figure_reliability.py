@@ -4,27 +4,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpatch.evaluate.calibration import reliability
+from medpatch.config.train import EvaluateConfig
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.name import style
 from medpatch.evaluate.prediction import SplitPrediction
+from medpatch.evaluate.reliability import mean_reliability
 from medpatch.evaluate.summary import ModelResult
 
 COLUMNS = 3
 
 
-def reliability_picture(prediction: SplitPrediction, results: Sequence[ModelResult], *, points: int = 10) -> Picture:
-    """One small panel per model, all stay-label pairs together, same axes."""
+def reliability_picture(
+    runs: Sequence[SplitPrediction], results: Sequence[ModelResult], *, config: EvaluateConfig
+) -> Picture:
+    """One small panel per model, all stay-label pairs together, same axes; seeds thin, their mean with intervals."""
     shown = results[: 2 * COLUMNS]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = canvas(2.7 * columns + 0.4, 2.75 * rows + 0.5, rows=rows, columns=columns, sharex=True, sharey=True)
-    label = prediction.label.ravel()
-    curves = [reliability(prediction.models[r.model].probability.ravel(), label, points=points) for r in shown]
-    top = min(1.0, 1.08 * max(max(c.predicted.max(), c.high.max()) for c in curves))
-    for place, (axis, result, curve) in enumerate(zip(axes, shown, curves, strict=False)):
+    curves = [mean_reliability(runs, r.model, config=config) for r in shown]
+    top = min(1.0, 1.08 * max(max(c.predicted.max(), c.high.max()) for c, _ in curves))
+    for place, (axis, result, (curve, each)) in enumerate(zip(axes, shown, curves, strict=False)):
         look, score = style(result.model), result.macro
         axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
+        for one in each if len(each) > 1 else ():
+            axis.plot(one.predicted, one.observed, color=look.colour, linewidth=0.7, alpha=0.45)
         reach = np.clip([curve.observed - curve.low, curve.high - curve.observed], 0, 1)
         axis.errorbar(
             curve.predicted, curve.observed, yerr=reach,
@@ -43,9 +47,11 @@ def reliability_picture(prediction: SplitPrediction, results: Sequence[ModelResu
             axis.tick_params(labelbottom=True)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
-    pairs = "stays" if len(prediction.label_names) == 1 else "stay-label pairs, all labels together,"
+    pairs = "stays" if len(runs[0].label_names) == 1 else "stay-label pairs, all labels together,"
+    seeds = f"Thin: each of {len(runs)} training seeds; thick: their mean. " if len(runs) > 1 else ""
     caption = (
-        f"Each point holds about a tenth of the {pairs} by predicted probability of the label, with its 95 % Wilson "
-        "interval. On the dashed line the prediction comes true; below it the model promises too much."
+        f"Each point holds about a tenth of the {pairs} by predicted probability of the label, with the wider of its "
+        f"95 % Wilson interval and that over resampled patients. {seeds}On the dashed line the prediction "
+        "comes true; below it the model promises too much."
     )
     return Picture("reliability", "Reliability curves", caption, figure)

@@ -1,6 +1,6 @@
 """What is left of MedPatch when a modality is taken away from a growing share of stays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates, 
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.name import MEDPATCH, WITHOUT_PREFIX
 from medpatch.evaluate.prediction import SplitPrediction
+from medpatch.evaluate.replicate import draw_runs, mean_of_drawn
 from medpatch.evaluate.summary import Estimate, estimate
 
 LATE_HEAD = f"{MEDPATCH}_late"
@@ -39,7 +40,7 @@ class DropCurve:
 
 
 def drop_curve(
-    predict_without: PredictWithout,
+    predict_without: Sequence[PredictWithout],
     modality: str,
     *,
     prediction: SplitPrediction,
@@ -50,7 +51,7 @@ def drop_curve(
     """The curve of one modality.
 
     Args:
-        predict_without: logits of the stays of `prediction`, in its order.
+        predict_without: of each training seed, logits of the stays of `prediction`, in its order.
         modality: which.
         prediction: labels and patients.
         stays: stays that have the modality.
@@ -58,11 +59,13 @@ def drop_curve(
         draws: of the patients; default as in every other interval.
     """
     draws = draws or draw_subjects(prediction.subject_id, resamples=config.bootstrap_resamples, seed=config.seed)
+    drawn = draw_runs(len(predict_without), resamples=draws.count.shape[1], seed=config.seed)
     points = []
     for share in config.drop_shares:
-        logit = predict_without(modality, share, config.seed)
-        value = macro(auroc(logit, prediction.label)).value
-        resampled = macro_replicates(replicate(logit, prediction.label, draws=draws).auroc)
+        found = [predict(modality, share, config.seed) for predict in predict_without]
+        value = float(np.mean([macro(auroc(logit, prediction.label)).value for logit in found]))
+        each = [macro_replicates(replicate(logit, prediction.label, draws=draws).auroc) for logit in found]
+        resampled = mean_of_drawn(np.stack(each), drawn)
         points.append(estimate(value, resampled, level=config.interval_level))
     return DropCurve(modality=modality, stays=stays, share=config.drop_shares, auroc=tuple(points))
 
@@ -92,14 +95,15 @@ def from_rows(prediction: SplitPrediction, presence: Mapping[Modality, NDArray[n
 
 
 def drop_curves(
-    prediction: SplitPrediction, presence: Mapping[Modality, NDArray[np.bool_]], *, config: EvaluateConfig
+    runs: Sequence[SplitPrediction], presence: Mapping[Modality, NDArray[np.bool_]], *, config: EvaluateConfig
 ) -> tuple[DropCurve, ...]:
-    """One curve per modality that some stay has and that the predictions were also made without."""
+    """One curve per modality that some stay has and that the predictions were also made without; mean over the runs."""
+    prediction = runs[0]
     there = [m for m in presence if f"{WITHOUT_PREFIX}{m}" in prediction.models and presence[m].any()]
     if MEDPATCH not in prediction.models or not there:
         return ()
     draws = draw_subjects(prediction.subject_id, resamples=config.bootstrap_resamples, seed=config.seed)
-    predict_without = from_rows(prediction, presence)
+    predict_without = [from_rows(run, presence) for run in runs]
     return tuple(
         drop_curve(
             predict_without, str(m), prediction=prediction, stays=int(presence[m].sum()), config=config, draws=draws

@@ -135,3 +135,8 @@ def modality_set(model: str, modalities: Iterable[Modality]) -> str:
     if is_unimodal(model):
         return model.removeprefix(UNIMODAL_PREFIX)
     return "+".join(m for m in Modality if m in tuple(modalities))
+
+
+def over_seeds(runs: int) -> str:
+    """What a caption adds where a curve is the mean over several trainings."""
+    return f", mean over {runs} training seeds" if runs > 1 else ""

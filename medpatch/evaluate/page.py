@@ -63,6 +63,8 @@ MARK = "Made up. "
 TALL, TALL_PIXELS = ' class="tall"', 1100
 SHORT_ROWS = 14
 """A table of so many rows is kept on one page of paper."""
+WIDE_COLUMNS, UPRIGHT_COLUMNS = 9, 12
+"""Columns from which a table is set smaller, and from which its headings are turned so that it stays narrow."""
 LONG_CELL = 60
 """Characters from which a cell of words gets room for a sentence."""
 
@@ -149,7 +151,7 @@ def _html_table(table: Table) -> str:
 
     def cells(row: Sequence[str], tag: str) -> str:
         return "".join(
-            f"<{tag}{_look(cell, is_words)}>{escape(cell)}</{tag}>"
+            f"<{tag}{_look(cell, is_words)}>{_breakable(cell, tag)}</{tag}>"
             for cell, is_words in zip(row, words(table), strict=True)
         )
 
@@ -158,8 +160,24 @@ def _html_table(table: Table) -> str:
     )
     caption = f'<p class="caption">{escape(table.caption)}</p>' if table.caption else ""
     head = f"<thead><tr>{cells(table.columns, 'th')}</tr></thead>"
-    short = ' class="short"' if len(table.rows) <= SHORT_ROWS else ""
-    return f'<div class="scroll"><table{short}>{head}\n<tbody>{rows}</tbody></table></div>{caption}'
+    look = [name for name, holds in _table_looks(table).items() if holds]
+    named = f' class="{" ".join(look)}"' if look else ""
+    return f'<div class="scroll"><table{named}>{head}\n<tbody>{rows}</tbody></table></div>{caption}'
+
+
+def _table_looks(table: Table) -> dict[str, bool]:
+    columns = len(table.columns)
+    return {
+        "short": len(table.rows) <= SHORT_ROWS,
+        "wide": columns >= WIDE_COLUMNS,
+        "upright": columns >= UPRIGHT_COLUMNS and not any(words(table)[1:]),
+    }
+
+
+def _breakable(cell: str, tag: str) -> str:
+    """The text, breakable between a value and its interval but not inside it; a heading in one piece."""
+    text = re.sub(r"\[[^\]]*\]", lambda found: found.group().replace(" ", "\u00a0"), escape(cell))
+    return f"<span>{text}</span>" if tag == "th" else text
 
 
 def _look(cell: str, is_words: bool) -> str:

@@ -22,11 +22,15 @@ p, ul { max-width: 54rem; } ul { padding-left: 1.2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; min-width: 40%; }
 th, td { padding: .32rem .55rem; text-align: right; border-bottom: 1px solid var(--rule); vertical-align: top; }
-td { white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid var(--ink); }
 th:first-child, td:first-child, td.words, th.words { text-align: left; }
-td.words { white-space: normal; min-width: 5rem; } td:first-child { min-width: 9rem; }
-td.long { min-width: 22rem; }
+td.words { white-space: normal; min-width: 5rem; } td:first-child { min-width: 7rem; }
+td.long { min-width: 15rem; }
+table.wide { font-size: .78rem; } table.wide th, table.wide td { padding: .28rem .38rem; }
+table.wide td.words, table.wide td:first-child { min-width: 3.4rem; }
+table.upright th:not(:first-child) { vertical-align: bottom; text-align: left; padding: .3rem .2rem; }
+table.upright th:not(:first-child) span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; }
+table.upright td:not(:first-child) { white-space: nowrap; }
 tr.strong td { font-weight: 700; background: var(--tint); }
 .caption { color: var(--grey); font-size: .86rem; max-width: 54rem; margin: .5rem 0 0; }
 figure { margin: 1.2rem 0; break-inside: avoid; }
@@ -47,6 +51,8 @@ img { max-width: 100%; height: auto; }
   h2 { font-size: 14pt; break-after: avoid; margin-top: 8mm; } h3 { break-after: avoid; margin-top: 5mm; }
   table { font-size: 7.2pt; width: 100%; min-width: 0; } th, td { padding: 1.6pt 2.4pt; }
   td.words { min-width: 0; } td:first-child { min-width: 0; } td.long { min-width: 0; }
+  table.wide { font-size: 6.4pt; } table.wide th, table.wide td { padding: 1.4pt 1.8pt; }
+  table.upright { font-size: 5.8pt; } table.upright td:first-child { max-width: 34mm; }
   tr { break-inside: avoid; } thead { display: table-header-group; } .scroll { overflow: visible; }
   img { max-height: 118mm; width: auto; max-width: 100%; } figure { margin: 3mm 0; }
   img.tall { max-height: 222mm; }

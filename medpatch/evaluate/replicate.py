@@ -86,15 +86,16 @@ def over_runs(each: Sequence[Replicates], drawn: Floats) -> Replicates:
     """
     if len(each) == 1:
         return each[0]
-    weight = drawn[:, :, None]
-    mean = {}
-    for name in METRICS:
-        value = np.stack([getattr(one, name) for one in each])  # (S, R, K)
-        is_there = np.isfinite(value)
-        total = np.where(is_there, value * weight, 0).sum(axis=0)
-        count = (is_there * weight).sum(axis=0)
-        mean[name] = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    return Replicates(**mean)
+    return Replicates(**{n: mean_of_drawn(np.stack([getattr(one, n) for one in each]), drawn) for n in METRICS})
+
+
+def mean_of_drawn(value: Floats, drawn: Floats) -> Floats:
+    """(R, ...) mean over the runs that each resample drew, of (S, R, ...); NaN where none of them has a value."""
+    weight = drawn.reshape(drawn.shape + (1,) * (value.ndim - 2))
+    is_there = np.isfinite(value)
+    total = np.where(is_there, value * weight, 0).sum(axis=0)
+    count = (is_there * weight).sum(axis=0)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
 def summed(column: Floats, draws: Draws) -> Floats:

@@ -14,6 +14,7 @@ from medpatch.config.train import Head
 from medpatch.contract.artifact import writing
 from medpatch.contract.confidence import ConfidenceReport
 from medpatch.evaluate.arm import arm_table
+from medpatch.evaluate.census import census
 from medpatch.evaluate.chapter import analyse, chapters
 from medpatch.evaluate.export import flat_metrics, long_table, to_json
 from medpatch.evaluate.fact import RunFacts, as_used
@@ -31,8 +32,10 @@ from medpatch.evaluate.prediction import (
     refuse_other_stays,
 )
 from medpatch.evaluate.section import Section, pictures_in, tables_in, to_blocks
+from medpatch.evaluate.section_cohort import read_parts
 from medpatch.evaluate.stay import read_facts
 from medpatch.evaluate.summary import ModelResult
+from medpatch.evaluate.suppress import Disclosure, protect
 from medpatch.evaluate.table import Table, to_csv, to_latex, to_markdown
 from medpatch.evaluate.terminal import ResultTable, build_result_table
 from medpatch.evaluate.terminal import to_json as terminal_json
@@ -53,12 +56,14 @@ class EvaluateReport:
         verdict: every number.
         table: the result table for a terminal; rich's console prints it in the width there is.
         markdown: the result table in Markdown.
+        shown: which counts may be shown.
     """
 
     directory: Path
     verdict: Verdict
     table: ResultTable
     markdown: str
+    shown: Disclosure
 
     @property
     def results(self) -> tuple[ModelResult, ...]:
@@ -70,7 +75,7 @@ class EvaluateReport:
 
         For "medpatch" also its heads: "test/auroc_high", "test/auroc_low".
         """
-        return flat_metrics(self.results, model)
+        return flat_metrics(self.results, model, shown=self.shown)
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,7 @@ def evaluate_runs(
     """Judge the test split of one run, or of several with different training seeds as one, and write the folder.
 
     Args:
-        predictions: name of the run -> predictions.parquet with the splits val and test; pictures of single curves
-            are of the first run.
+        predictions: name of the run -> predictions.parquet with the splits val and test.
         out_dir: folder to make, whole or not at all.
         config: of the runs, alike but for the seed.
         inputs: digest of all predictions and the configuration.
@@ -147,6 +151,17 @@ def evaluate_runs(
         warehouse_dir=material.warehouse_dir,
         age_edges_years=config.evaluate.age_edges_years,
     )
+    parts = read_parts(material.warehouse_dir, config)
+    counts = census(
+        test[0],
+        stays,
+        cohort=parts.counts,
+        steps=parts.steps,
+        account=parts.account,
+        confidence=material.confidence,
+        smallest=config.evaluate.min_count,
+    )
+    shown = protect(counts)
     analyses = analyse(val, test, facts=stays, verdict=verdict, config=config, progress=analysing)
     sections = chapters(
         verdict,
@@ -157,22 +172,27 @@ def evaluate_runs(
         confidence=material.confidence,
         histories=material.histories,
         made_up=made_up,
-        warehouse_dir=material.warehouse_dir,
+        cohort=parts,
+        shown=shown,
         arms=_arms(test, config, material=material),
     )
-    table = build_result_table(verdict.results, title=title, level=config.evaluate.interval_level, made_up=made_up)
+    table = build_result_table(
+        verdict.results, title=title, level=config.evaluate.interval_level, made_up=made_up, shown=shown
+    )
     markdown = (f"**{MADE_UP}:** {made_up}\n\n" if made_up else "") + to_markdown(tables_in(sections)[0])
     with writing(out_dir, inputs=inputs, packages=REPORT_CODE) as aside:
         _write_parts(sections, aside, made_up=made_up, source=verdict.source)
         blocks = to_blocks(sections, figure_dir=FIGURE_DIR)
         (aside / PAGE_MARKDOWN).write_text(render_markdown(title, blocks, made_up=made_up))
         (aside / PAGE).write_text(render_html(title, blocks, folder=aside, made_up=made_up))
-        (aside / METRICS).write_text(json.dumps(to_json(verdict, analyses, config=config, made_up=made_up), indent=1))
-        (aside / METRICS_CSV).write_text(to_csv(long_table(verdict)))
+        (aside / METRICS).write_text(
+            json.dumps(to_json(verdict, analyses, config=config, made_up=made_up, shown=shown), indent=1)
+        )
+        (aside / METRICS_CSV).write_text(to_csv(long_table(verdict, shown)))
         (aside / RESULT).write_text(json.dumps({"terminal": terminal_json(table), "markdown": markdown}, indent=1))
         if material.facts is not None:
             (aside / READS).write_text(json.dumps([asdict(read) for read in material.facts.reads], indent=1))
-    return EvaluateReport(out_dir, verdict, table, markdown)
+    return EvaluateReport(out_dir, verdict, table, markdown, shown)
 
 
 def _write_parts(sections: Sequence[Section], aside: Path, *, made_up: str | None, source: str) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from medpatch.contract.confidence import BINS, ConfidenceReport, LabelConfidence
+from medpatch.evaluate.census import held_out
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.name import style, unimodal
 from medpatch.evaluate.page import Paragraph
 from medpatch.evaluate.section import Section
+from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import ABSENT, Table, count, number, percent
 
 MEASURES = (
@@ -17,18 +19,20 @@ MEASURES = (
 )  # fmt: skip
 
 
-def confidence_section(reports: Sequence[ConfidenceReport]) -> Section:
+def confidence_section(
+    reports: Sequence[ConfidenceReport], *, note: Sequence[Paragraph] = (), shown: Disclosure
+) -> Section:
     """Tables and pictures of the held-out tokens; a sentence where training left no report."""
     if not reports:
         text = "Not measured: no confidence stage of this run left a confidence_report.json."
         return Section("Token confidence", (Paragraph(text),))
-    items = [modality_table(reports)]
+    items = [modality_table(reports, shown=shown)]
     if len(reports[0].labels) > 1:
         items.append(label_table(reports))
-    return Section("Token confidence", (*items, confidence_picture(reports)))
+    return Section("Token confidence", (*note, *items, confidence_picture(reports)))
 
 
-def modality_table(reports: Sequence[ConfidenceReport]) -> Table:
+def modality_table(reports: Sequence[ConfidenceReport], *, shown: Disclosure) -> Table:
     """One row per modality, mean over labels."""
     columns = (
         "Modality", "Stays", "Tokens", "High", "High, of positives", "High, of negatives", "Accuracy high",
@@ -39,8 +43,17 @@ def modality_table(reports: Sequence[ConfidenceReport]) -> Table:
         mean = {measure: _mean(report.labels, measure) for measure in MEASURES}
         shares = (percent(mean[measure]) for measure in MEASURES[:5])
         errors = (number(mean[measure]) for measure in MEASURES[5:])
+        stays = shown.words(held_out(report.modality))
         tokens = max((label.tokens for label in report.labels), default=0)
-        rows.append((_words(report.modality), count(report.stays), count(tokens), *shares, *errors))
+        rows.append(
+            (
+                _words(report.modality),
+                stays,
+                count(tokens) if stays == count(report.stays) else ABSENT,
+                *shares,
+                *errors,
+            )
+        )
     caption = (
         "Validation tokens that chose neither weights nor epoch. High: share of tokens in the high-confidence part; of "
         "positives: among the tokens of stays with the label. Accuracy: of the 0.5 decision of a token. ECE and NLL: "

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import EvaluateConfig
+from medpatch.evaluate.band import band, net_benefit_on
 from medpatch.evaluate.decision import MEASURES, Fixed, OperatingPoint, net_benefit, net_benefit_of_all
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.judge import Verdict
-from medpatch.evaluate.name import MEDPATCH, style
+from medpatch.evaluate.name import MEDPATCH, over_seeds, style
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
+from medpatch.evaluate.section_result import may_draw
+from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import Table, interval
 
 THRESHOLD_STEPS = 100
@@ -18,12 +22,20 @@ PANEL_COLUMNS = 5
 
 
 def decision_section(
-    points: Sequence[OperatingPoint], verdict: Verdict, *, test: Sequence[SplitPrediction], config: PipelineConfig
+    points: Sequence[OperatingPoint],
+    verdict: Verdict,
+    *,
+    test: Sequence[SplitPrediction],
+    config: PipelineConfig,
+    shown: Disclosure,
 ) -> Section:
     """Operating points of MedPatch and the best single modality, and what acting on them would bring."""
     models = [m for m in (verdict.main.model, verdict.best_single) if m is not None]
     table = operating_table(points, level=config.evaluate.interval_level)
-    return Section("Decisions", (table, benefit_picture(test, models)))
+    names = [n for n in test[0].label_names if may_draw(n, test[0], shown=shown)]
+    return Section(
+        "Decisions", (table, *((benefit_picture(test, models, config=config.evaluate, names=names),) if names else ()))
+    )
 
 
 def operating_table(points: Sequence[OperatingPoint], *, level: float) -> Table:
@@ -44,9 +56,12 @@ def operating_table(points: Sequence[OperatingPoint], *, level: float) -> Table:
     return Table("operating_points", "Operating points", columns, rows, caption, strong)
 
 
-def benefit_picture(test: Sequence[SplitPrediction], models: Sequence[str]) -> Picture:
-    """Net benefit against the threshold probability, one panel per label."""
-    label, names = test[0].label, test[0].label_names
+def benefit_picture(
+    test: Sequence[SplitPrediction], models: Sequence[str], *, config: EvaluateConfig, names: Sequence[str]
+) -> Picture:
+    """Net benefit against the threshold probability, one panel per label of `names`."""
+    column = [test[0].label_names.index(name) for name in names]
+    label = test[0].label[:, column]
     columns = min(PANEL_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     size = (7.2, 4.4) if len(names) == 1 else (2.15 * columns, 1.75 * rows + 0.8)
@@ -59,9 +74,16 @@ def benefit_picture(test: Sequence[SplitPrediction], models: Sequence[str]) -> P
                   linestyle=(0, (3, 2)), label="act on everybody")  # fmt: skip
         for model in models:
             look = style(model)
-            each = [net_benefit(run.models[model].probability[:, k], label[:, k], threshold=threshold) for run in test]
+            each = [
+                net_benefit(run.models[model].probability[:, column[k]], label[:, k], threshold=threshold)
+                for run in test
+            ]
             axis.plot(100 * threshold, np.mean(each, axis=0), color=look.colour, linestyle=look.line, linewidth=1.8,
                       label=look.label)  # fmt: skip
+        curve = net_benefit_on(threshold)
+        around = band(test, models[0], curve=curve, columns=[column[k]], config=config, uses_probability=True)
+        axis.fill_between(100 * threshold, around.low, around.high, color=style(models[0]).colour, alpha=0.15,
+                          linewidth=0)  # fmt: skip
         axis.set_ylim(-0.15 * prevalence - 0.002, 1.1 * prevalence + 0.002)
         if len(names) > 1:
             axis.set_title(_short(name), fontsize=7.5, color=INK, loc="left")
@@ -78,8 +100,12 @@ def benefit_picture(test: Sequence[SplitPrediction], models: Sequence[str]) -> P
     caption = (
         "Decision curves. At each threshold probability, the net benefit of acting on every stay that reaches it, in "
         "true positives per stay: true positives minus false positives weighted by the odds of the threshold. A model "
-        "is useful where it lies above both acting on everybody and on nobody."
+        f"is useful where it lies above both acting on everybody and on nobody. Lines{over_seeds(len(test))}; band of "
+        f"{style(models[0]).label}: {config.interval_level:.0%}, patients resampled"
+        + (" with the seeds." if len(test) > 1 else ".")
     )
+    if left_out := len(test[0].label_names) - len(names):
+        caption += f" {left_out} labels with few positives or negatives are not drawn: the steps would tell how many."
     return Picture("net_benefit", "Net benefit", caption, figure)
 
 

@@ -5,40 +5,49 @@ from collections.abc import Sequence
 from medpatch.config.name import Modality
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import EvaluateConfig
+from medpatch.evaluate.census import JUDGED, POSITIVES, STAYS, having
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.figure_forest import ForestRow, forest_picture
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.missing import DropCurve
-from medpatch.evaluate.name import AVAILABILITY, style, unimodal
+from medpatch.evaluate.name import AVAILABILITY, over_seeds, style, unimodal
 from medpatch.evaluate.page import Paragraph
 from medpatch.evaluate.section import Item, Section
 from medpatch.evaluate.subgroup import GroupResult
 from medpatch.evaluate.summary import ModelResult
-from medpatch.evaluate.table import ABSENT, Table, count, hidden_below, interval, number, percent, signed
-from medpatch.evaluate.table_result import subset_table
+from medpatch.evaluate.suppress import Disclosure
+from medpatch.evaluate.table import ABSENT, Table, interval, number, signed
+from medpatch.evaluate.table_result import share_shown, subset_table
 
 
-def subgroup_section(groups: Sequence[GroupResult], verdict: Verdict, *, config: PipelineConfig) -> Section:
+def subgroup_section(
+    groups: Sequence[GroupResult], verdict: Verdict, *, config: PipelineConfig, shown: Disclosure
+) -> Section:
     """Sex, age, race group and first care unit."""
     if not groups:
         return Section("Subgroups", ())
-    small = config.evaluate.min_group_stays
-    note = f"Groups with fewer than {small} stays or patients are named without numbers."
+    note = _note(config.evaluate, "Groups")
     table = group_results_table(
         groups,
         name="subgroups",
         title="Subgroups",
         first=("Variable", "Group"),
         config=config.evaluate,
+        shown=shown,
         caption=f"{style(verdict.main.model).label} on the stays of each group. {note} Calibration is judged within "
         "the group: intercept above 0, the model says too little for it. Few positives make intervals that say little.",
     )
-    picture = _forest(groups, verdict, name="subgroups", title="Subgroups", what="each group")
+    picture = _forest(groups, verdict, name="subgroups", title="Subgroups", what="each group", shown=shown)
     return Section("Subgroups", tuple(item for item in (table, picture) if item is not None))
 
 
 def missing_section(
-    combined: Sequence[GroupResult], curves: Sequence[DropCurve], *, verdict: Verdict, config: PipelineConfig
+    combined: Sequence[GroupResult],
+    curves: Sequence[DropCurve],
+    *,
+    verdict: Verdict,
+    config: PipelineConfig,
+    shown: Disclosure,
 ) -> Section:
     """Exact combinations, drop curves, each modality's own stays, availability alone."""
     level, items = config.evaluate.interval_level, []
@@ -50,19 +59,17 @@ def missing_section(
                 title="By exact combination of modalities",
                 first=("Stays with exactly",),
                 config=config.evaluate,
+                shown=shown,
                 caption="Every test stay is in one row. A model that lacks its input says the train prevalence. "
-                f"Combinations with fewer than {config.evaluate.min_group_stays} stays or patients are named without "
-                "numbers.",
+                + _note(config.evaluate, "Combinations"),
             )
         )
         items.append(_forest(combined, verdict, name="combinations", title="By exact combination of modalities",
-                             what="each combination"))  # fmt: skip
+                             what="each combination", shown=shown))  # fmt: skip
     if curves:
-        if verdict.runs > 1:
-            items.append(Paragraph("A modality taken away: of the first training seed, curve and table alike."))
-        items += [drop_picture(curves, level=level), drop_table(curves, level=level)]
+        items += [drop_picture(curves, level=level, runs=verdict.runs), drop_table(curves, level=level, shown=shown)]
     if verdict.own_stays:
-        items.append(subset_table(verdict.own_stays, level=level))
+        items.append(subset_table(verdict.own_stays, level=level, shown=shown))
     items.append(_availability(verdict))
     return Section("Missing modalities", tuple(item for item in items if item is not None))
 
@@ -74,53 +81,64 @@ def group_results_table(
     title: str,
     first: tuple[str, ...],
     config: EvaluateConfig,
+    shown: Disclosure,
     caption: str,
 ) -> Table:
-    """One row per group and model; a hidden group has dashes."""
+    """One row per group and model; a group that is not judged has dashes."""
     ci = f"[{config.interval_level:.0%} CI]"
     several = any(len(g.results) > 1 for g in groups)
-    columns = (*first, *(("Model",) if several else ()), "Stays", "Positives", f"AUROC {ci}", f"AUPRC {ci}", "ECE",
-               "Slope", "Intercept")  # fmt: skip
+    numbers = (f"AUROC {ci}", f"AUPRC {ci}", "ECE", "Slope", "Intercept")
+    columns = (*first, *(("Model",) if several else ()), "Stays", "Positives", *numbers)
     rows = []
     for g in groups:
-        head = (g.variable, g.group)[-len(first) :]
+        head, stays = (g.variable, g.group)[-len(first) :], shown.words(_key(STAYS, g))
         if not g.results:
-            blank = (ABSENT,) * (len(columns) - len(first) - 1 - several)
-            rows.append((*head, *((ABSENT,) if several else ()), f"< {config.min_group_stays}", *blank))
+            rows.append((*head, *((ABSENT,) if several else ()), stays, ABSENT, *((ABSENT,) * len(numbers))))
         for r in g.results:
-            score = r.macro
-            rows.append(
-                (
-                    *head,
-                    *((style(r.model).label,) if several else ()),
-                    count(r.stays),
-                    _positives(r, config.min_count),
-                    interval(score.auroc),
-                    interval(score.auprc),
-                    number(score.ece.value),
-                    number(score.slope.value, 2),
-                    signed(score.intercept.value, 2),
-                )
-            )
+            model = (style(r.model).label,) if several else ()
+            rows.append((*head, *model, stays, _positives(g, shown), *_measured(r, g, shown=shown)))
     return Table(name, title, columns, tuple(rows), caption)
 
 
-def _positives(result: ModelResult, smallest: int) -> str:
-    """Positive stay-label pairs and their share, neither where they are few."""
-    pairs, score = result.stays * result.macro.labels_total, result.macro
-    if 0 < score.positives < smallest:
-        return hidden_below(score.positives, smallest)
-    return f"{count(score.positives)} ({percent(score.positives / pairs)})"
+def _measured(result: ModelResult, group: GroupResult, *, shown: Disclosure) -> tuple[str, ...]:
+    """The numbers of one model; dashes where it has no input and the positives are hidden.
+
+    Average precision, ECE and intercept of a constant score are functions of the share of positives.
+    """
+    score = result.macro
+    if not result.available and shown.of(_key(POSITIVES, group)) is None:
+        return (ABSENT,) * 5
+    numbers = number(score.ece.value), number(score.slope.value, 2), signed(score.intercept.value, 2)
+    return interval(score.auroc), interval(score.auprc), *numbers
 
 
-def drop_table(curves: Sequence[DropCurve], *, level: float) -> Table:
+def _positives(group: GroupResult, shown: Disclosure) -> str:
+    """Positive stay-label pairs and, where neither count is hidden, their share."""
+    key, words = _key(POSITIVES, group), shown.words(_key(POSITIVES, group))
+    labels = group.results[0].macro.labels_total
+    share = share_shown(key, _key(STAYS, group), shown=shown, times=labels)
+    return words if share == ABSENT else f"{words} ({share})"
+
+
+def _key(measure: str, group: GroupResult) -> tuple[str, str, str]:
+    return measure, JUDGED, f"{group.variable}: {group.group}"
+
+
+def _note(config: EvaluateConfig, what: str) -> str:
+    return (
+        f"{what} with fewer than {config.min_group_stays} stays or patients are not judged. Counts from 1 to "
+        f"{config.min_count - 1}, and counts from which one of them could be worked out, are hidden."
+    )
+
+
+def drop_table(curves: Sequence[DropCurve], *, level: float, shown: Disclosure) -> Table:
     """AUROC at every share, one row per modality."""
     columns = ("Modality taken away", "Stays that have it", *(f"{s:.0%} of them" for s in curves[0].share))
-    rows = tuple((_words(c.modality), count(c.stays), *(interval(e) for e in c.auroc)) for c in curves)
+    rows = tuple((_words(c.modality), shown.words(having(c.modality)), *(interval(e) for e in c.auroc)) for c in curves)
     return Table("drop", "A modality taken away", columns, rows, f"Macro AUROC [{level:.0%} CI] over all test stays.")
 
 
-def drop_picture(curves: Sequence[DropCurve], *, level: float) -> Picture:
+def drop_picture(curves: Sequence[DropCurve], *, level: float, runs: int) -> Picture:
     """Macro AUROC of MedPatch against the share of stays that lose each modality."""
     figure, (axis,) = canvas(7.2, 4.2)
     for curve in curves:
@@ -137,16 +155,24 @@ def drop_picture(curves: Sequence[DropCurve], *, level: float) -> Picture:
     axis.set_ylabel("AUROC of MedPatch", color=INK)
     axis.legend(fontsize=8.5, frameon=False, loc="lower left")
     caption = (
-        f"The late head of MedPatch on every test stay, no retraining; band: {level:.0%} interval. The stays that lose "
-        "the modality are drawn once, so that each share holds the one before. Dashed: no skill."
+        f"The late head of MedPatch on every test stay, no retraining{over_seeds(runs)}; band: {level:.0%} interval, "
+        "resampled as in the tables. The stays that lose the modality are drawn once, so that each share "
+        "holds the one before. Dashed: no skill."
     )
     return Picture("drop", "A modality taken away", caption, figure)
 
 
-def _forest(groups: Sequence[GroupResult], verdict: Verdict, *, name: str, title: str, what: str) -> Picture | None:
+def _forest(
+    groups: Sequence[GroupResult], verdict: Verdict, *, name: str, title: str, what: str, shown: Disclosure
+) -> Picture | None:
     several = len({g.variable for g in groups}) > 1
     rows = [
-        ForestRow(g.variable if several else "", g.group, g.stays, {r.model: r.macro.auroc for r in g.results})
+        ForestRow(
+            g.variable if several else "",
+            g.group,
+            shown.words(_key(STAYS, g)),
+            {r.model: r.macro.auroc for r in g.results},
+        )
         for g in groups
         if g.results
     ]

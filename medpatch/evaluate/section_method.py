@@ -9,6 +9,7 @@ from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.page import Bullets, Paragraph
 from medpatch.evaluate.section import Section
 from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled
+from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import Table, count
 
 
@@ -40,22 +41,26 @@ def _threshold(fusion: FusionConfig) -> str:
     return f"{start} is the score that {fusion.high_share:.0%} of the train tokens reach."
 
 
-def card_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None) -> Section:
+def card_section(
+    verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None, shown: Disclosure
+) -> Section:
     """Model card, from the run's own facts.
 
     Source: Mitchell et al. 2019 (doi:10.1145/3287560.3287596), its headings.
     """
-    words = facts_in_words(verdict, config, facts=facts, made_up=made_up)
+    words = facts_in_words(verdict, config, facts=facts, made_up=made_up, shown=shown)
     rows = tuple((row["heading"], row["answer"]) for row in filled(CARD, words, made_up=made_up is not None))
     return Section("Model card", (Table("model_card", "Model card", ("", "This run"), rows, ""),))
 
 
-def tripod_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None) -> Section:
+def tripod_section(
+    verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None, shown: Disclosure
+) -> Section:
     """TRIPOD+AI checklist, filled where the run knows the answer.
 
     Source: Collins et al. 2024 (doi:10.1136/bmj-2023-078378); the items in our own words.
     """
-    words = facts_in_words(verdict, config, facts=facts, made_up=made_up)
+    words = facts_in_words(verdict, config, facts=facts, made_up=made_up, shown=shown)
     names = ("item", "section", "asks", "status", "answer")
     rows = tuple(tuple(row[n] for n in names) for row in filled(CHECKLIST, words, made_up=made_up is not None))
     tally = Counter(row[3] for row in rows)

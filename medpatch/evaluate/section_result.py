@@ -1,8 +1,11 @@
 """Chapters of the results: what was found, discrimination, comparison, calibration, labels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.census import positives_of
 from medpatch.evaluate.figure_curve import pr_picture, roc_picture
 from medpatch.evaluate.figure_leaderboard import label_picture, leaderboard_picture
 from medpatch.evaluate.figure_reliability import reliability_picture
@@ -14,6 +17,7 @@ from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
 from medpatch.evaluate.statement import rules_in_words
 from medpatch.evaluate.summary import Estimate
+from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import interval, p_value, percent
 from medpatch.evaluate.table_result import (
     calibration_table,
@@ -29,13 +33,13 @@ CURVES = 6
 """Lines that a curve picture can carry: MedPatch, then the best by AUROC."""
 
 
-def summary_section(verdict: Verdict, config: PipelineConfig) -> Section:
+def summary_section(verdict: Verdict, config: PipelineConfig, *, shown: Disclosure) -> Section:
     """What was found, in sentences, the result table, and what must be known before reading on."""
     level = config.evaluate.interval_level
     items = [Bullets(_findings(verdict)), Paragraph(f"{verdict.source} {_setting(verdict, config)}")]
     if verdict.warnings:
         items += [Paragraph("Read this first:"), Bullets(verdict.warnings)]
-    table = main_table(verdict.results, level=level, labels_total=len(config.labels))
+    table = main_table(verdict.results, level=level, labels_total=len(config.labels), shown=shown)
     return Section("Results", (*items, table, leaderboard_picture(verdict.results, level=level)))
 
 
@@ -49,42 +53,46 @@ def comparison_section(verdict: Verdict, config: PipelineConfig) -> Section:
     return Section("Did fusion help?", tuple(items))
 
 
-def curve_section(verdict: Verdict, test: SplitPrediction) -> Section:
-    """ROC and precision-recall curves of MedPatch and the best others, of one run."""
+def curve_section(
+    verdict: Verdict, test: Sequence[SplitPrediction], *, config: PipelineConfig, shown: Disclosure
+) -> Section:
+    """ROC and precision-recall curves of MedPatch and the best others, mean over the seeds."""
+    names = test[0].label_names
+    if len(names) == 1 and not may_draw(names[0], test[0], shown=shown):
+        text = f"Curves are not drawn: their steps would tell a count below {shown.smallest}."
+        return Section("Discrimination", (Paragraph(text),))
     lines = curve_models(verdict)
-    found = (roc_picture(test, lines), pr_picture(test, lines))
-    return Section("Discrimination", (*first_seed_note(verdict), *(p for p in found if p is not None)))
+    found = [draw(test, lines, config=config.evaluate, main=verdict.main.model) for draw in (roc_picture, pr_picture)]
+    return Section("Discrimination", tuple(p for p in found if p is not None))
 
 
-def calibration_section(verdict: Verdict, test: SplitPrediction, *, config: PipelineConfig) -> Section:
+def may_draw(label: str, prediction: SplitPrediction, *, shown: Disclosure) -> bool:
+    """False where a step of the label's curve would tell how many positives or negatives there are, and they are few.
+
+    The steps of a curve are as high as one positive and as wide as one negative.
+    """
+    positives = shown.of(positives_of(label))
+    return positives is not None and not 0 < len(prediction.label) - positives < shown.smallest
+
+
+def calibration_section(verdict: Verdict, test: Sequence[SplitPrediction], *, config: PipelineConfig) -> Section:
     """Numbers and curves."""
-    level, points = config.evaluate.interval_level, config.evaluate.calibration_bins
-    table = calibration_table(verdict.results, level=level)
-    return Section(
-        "Calibration",
-        (table, *first_seed_note(verdict), reliability_picture(test, curve_models(verdict), points=points)),
-    )
+    table = calibration_table(verdict.results, level=config.evaluate.interval_level)
+    return Section("Calibration", (table, reliability_picture(test, curve_models(verdict), config=config.evaluate)))
 
 
-def label_section(verdict: Verdict, config: PipelineConfig) -> Section:
+def label_section(verdict: Verdict, config: PipelineConfig, *, shown: Disclosure) -> Section:
     """Groups and labels; empty for a task of one label."""
     level = config.evaluate.interval_level
     if not verdict.main.groups:
         return Section("Labels", ())
     items = (
         group_table(verdict.results, level=level),
-        label_table(verdict.main, level=level),
+        label_table(verdict.main, level=level, shown=shown),
         label_picture(verdict.main, verdict.of(verdict.best_single)),
         label_model_table(verdict.results),
     )
     return Section("Labels", items)
-
-
-def first_seed_note(verdict: Verdict) -> tuple[Paragraph, ...]:
-    """With several seeds: which of them a curve shows."""
-    if verdict.runs == 1:
-        return ()
-    return (Paragraph("Curves are those of the first training seed; numbers beside them are means over the seeds."),)
 
 
 def curve_models(verdict: Verdict) -> list:

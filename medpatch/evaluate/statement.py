@@ -7,10 +7,13 @@ from pathlib import Path
 from medpatch.config.cohort import CohortConfig, Correction, SplitConfig
 from medpatch.config.name import Task
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, POSITIVES, STAYS
 from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.name import TASK_WORDS, style
-from medpatch.evaluate.table import count, interval, percent
+from medpatch.evaluate.suppress import Disclosure
+from medpatch.evaluate.table import ABSENT, interval
+from medpatch.evaluate.table_result import share_shown
 
 CHECKLIST, CARD = (Path(__file__).with_name(name) for name in ("tripod_ai.csv", "model_card.csv"))
 
@@ -29,10 +32,10 @@ def filled(path: Path, facts: Mapping[str, str], *, made_up: bool) -> list[dict[
 
 
 def facts_in_words(
-    verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None
+    verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None, made_up: str | None, shown: Disclosure
 ) -> Mapping[str, str]:
     """What the templates may name."""
-    return {**_data(config, made_up=made_up), **_model(verdict, config, facts=facts), **_result(verdict)}
+    return {**_data(config, made_up=made_up), **_model(verdict, config, facts=facts), **_result(verdict, shown)}
 
 
 def _data(config: PipelineConfig, *, made_up: str | None) -> dict[str, str]:
@@ -99,14 +102,16 @@ def _model(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) 
     }
 
 
-def _result(verdict: Verdict) -> dict[str, str]:
-    main, score = verdict.main, verdict.main.macro
-    share = score.positives / (main.stays * score.labels_total)
+def _result(verdict: Verdict, shown: Disclosure) -> dict[str, str]:
+    score = verdict.main.macro
+    stays, subjects, positives = (shown.words((m, JUDGED, ALL)) for m in (STAYS, PATIENTS, POSITIVES))
+    whole = (STAYS, JUDGED, ALL)
+    share = share_shown((POSITIVES, JUDGED, ALL), whole, shown=shown, times=score.labels_total)
     return {
         "source": verdict.source,
-        "stays": count(main.stays),
-        "subjects": count(main.subjects),
-        "events": f"{count(score.positives)} events ({percent(share)})",
+        "stays": stays,
+        "subjects": subjects,
+        "events": f"{positives} events" + (f" ({share})" if share != ABSENT else ""),
         "auroc": interval(score.auroc),
         "auprc": interval(score.auprc),
         "brier": interval(score.brier),

@@ -18,13 +18,13 @@ class GroupResult:
     Attributes:
         variable: what groups them, in words.
         group: which.
-        stays: N of the group; None where it is hidden because the group is small.
-        results: one per model; empty where the group is small.
+        stays: N of the group.
+        results: one per model; empty where the group is too small to judge.
     """
 
     variable: str
     group: str
-    stays: int | None
+    stays: int
     results: tuple[ModelResult, ...]
 
 
@@ -37,7 +37,7 @@ def judge_groups(
     group: NDArray[np.str_],
     order: Sequence[str] | None = None,
 ) -> tuple[GroupResult, ...]:
-    """One result per group, largest first; those below `config.min_group_stays` stays or patients are hidden.
+    """One result per group, largest first; those below `config.min_group_stays` stays or patients are not judged.
 
     Args:
         runs: predictions of one split for the same stays.
@@ -54,7 +54,7 @@ def judge_groups(
         rows = group == name
         patients = len(np.unique(runs[0].subject_id[rows]))
         if min(int(rows.sum()), patients) < config.min_group_stays:
-            found.append(GroupResult(variable, name, None, ()))
+            found.append(GroupResult(variable, name, int(rows.sum()), ()))
             continue
         judged = judge_models(runs, models, config=config, subset=f"{variable}: {name}", rows=rows)
         found.append(GroupResult(variable, name, int(rows.sum()), tuple(j.result for j in judged.values())))

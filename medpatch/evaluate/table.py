@@ -106,11 +106,6 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def hidden_below(value: int, smallest: int) -> str:
-    """Whole number; one from 1 to below the smallest that may be shown only says so."""
-    return f"< {smallest}" if 0 < value < smallest else count(value)
-
-
 def interval(estimate: Estimate, *, plus: bool = False, digits: int = 3) -> str:
     """Value and interval: "0.842 [0.801, 0.880]"."""
     write = signed if plus else number

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Sequence
 
+from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, POSITIVES, STAYS, available, positives_of
 from medpatch.evaluate.compare import Comparison
 from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, style
 from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.summary import ModelResult, Score
-from medpatch.evaluate.table import ABSENT, Table, count, interval, number, p_value, percent
+from medpatch.evaluate.suppress import Disclosure, Key
+from medpatch.evaluate.table import ABSENT, Table, interval, number, p_value, percent
 
 
-def main_table(results: Sequence[ModelResult], *, level: float, labels_total: int) -> Table:
+def main_table(results: Sequence[ModelResult], *, level: float, labels_total: int, shown: Disclosure) -> Table:
     """One row per model on every stay of the split; oracle columns only where there is an oracle."""
     has_oracle, has_runs = any(r.oracle_auroc is not None for r in results), len(results[0].by_run) > 1
     ci = f"[{level:.0%} CI]"
@@ -25,14 +27,14 @@ def main_table(results: Sequence[ModelResult], *, level: float, labels_total: in
             interval(score.auroc),
             interval(score.auprc),
             interval(score.brier),
-            percent(result.available / result.stays),
+            share_shown(available(result.model), (STAYS, JUDGED, result.subset), shown=shown),
         ]
         if has_runs:
             row.append(" / ".join(number(value) for value in result.by_run))
         if has_oracle:
             row += [number(result.oracle_auroc), percent(result.gap_closed)]
         rows.append(tuple(row))
-    caption = _main_caption(results, level=level, labels_total=labels_total)
+    caption = _main_caption(results, level=level, labels_total=labels_total, shown=shown)
     strong = tuple(i for i, r in enumerate(results) if r.model == MEDPATCH)
     return Table("result", "All models", tuple(columns), tuple(rows), caption, strong)
 
@@ -91,7 +93,7 @@ def difference_table(results: Sequence[ModelResult], *, level: float, best_singl
     return Table("fusion_gain", "Difference from the best single modality", columns, rows, caption)
 
 
-def subset_table(results: Sequence[ModelResult], *, level: float) -> Table:
+def subset_table(results: Sequence[ModelResult], *, level: float, shown: Disclosure) -> Table:
     """Single-modality models and MedPatch on the stays that have the modality."""
     ci = f"[{level:.0%} CI]"
     columns = ("Stays with", "Model", f"AUROC {ci}", f"AUPRC {ci}", "Brier", "ECE", "Stays", "Positives")
@@ -103,8 +105,8 @@ def subset_table(results: Sequence[ModelResult], *, level: float) -> Table:
             interval(r.macro.auprc),
             number(r.macro.brier.value),
             number(r.macro.ece.value),
-            count(r.stays),
-            count(r.macro.positives),
+            shown.words((STAYS, JUDGED, r.subset)),
+            shown.words((POSITIVES, JUDGED, r.subset)),
         )
         for r in results
     )
@@ -121,7 +123,7 @@ def group_table(results: Sequence[ModelResult], *, level: float) -> Table:
     return Table("groups", "By kind of condition", columns, rows, f"Macro means; {sizes}.")
 
 
-def label_table(main: ModelResult, *, level: float) -> Table:
+def label_table(main: ModelResult, *, level: float, shown: Disclosure) -> Table:
     """Every label of the reported model."""
     ci = f"[{level:.0%} CI]"
     columns = ("Label", "Kind", f"AUROC {ci}", f"AUPRC {ci}", "Positives", "Share", "Brier", "ECE", "Slope")
@@ -131,8 +133,8 @@ def label_table(main: ModelResult, *, level: float) -> Table:
             score.group or ABSENT,
             interval(score.auroc),
             interval(score.auprc),
-            count(score.positives),
-            percent(score.positives / main.stays),
+            shown.words(positives_of(score.name)),
+            share_shown(positives_of(score.name), (STAYS, JUDGED, main.subset), shown=shown),
             number(score.brier.value),
             number(score.ece.value),
             number(score.slope.value, 2),
@@ -155,14 +157,21 @@ def label_model_table(results: Sequence[ModelResult]) -> Table:
     return Table("label_models", "Each label and model", columns, tuple(rows), caption)
 
 
-def _main_caption(results: Sequence[ModelResult], *, level: float, labels_total: int) -> str:
+def share_shown(part: Key, whole: Key, *, shown: Disclosure, times: int = 1) -> str:
+    """Whole percent of `times` the whole; a dash where one of the counts is hidden: the share would tell it."""
+    if (top := shown.of(part)) is None or not (bottom := shown.of(whole)):
+        return ABSENT
+    return percent(top / (times * bottom))
+
+
+def _main_caption(results: Sequence[ModelResult], *, level: float, labels_total: int, shown: Disclosure) -> str:
     score: Score = results[0].macro
-    stays = f"{count(results[0].stays)} stays of {count(results[0].subjects)} patients"
-    parts = [f"{stays}; {count(score.positives)} positives."]
+    stays, patients, positives = (shown.words((m, JUDGED, ALL)) for m in (STAYS, PATIENTS, POSITIVES))
+    parts = [f"{stays} stays of {patients} patients; {positives} positives."]
     if labels_total > 1:
         parts = [
-            f"{stays}; macro means over {score.labels} of {labels_total} labels; {count(score.positives)} positive "
-            "stay-label pairs."
+            f"{stays} stays of {patients} patients; macro means over {score.labels} of {labels_total} labels; "
+            f"{positives} positive stay-label pairs."
         ]
     parts.append(
         f"Every model is judged on every test stay; one that lacks its input says the train prevalence. {level:.0%} "

@@ -9,9 +9,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from medpatch.evaluate.census import ALL, JUDGED, POSITIVES, STAYS, available
 from medpatch.evaluate.name import MADE_UP, MEDPATCH, style
 from medpatch.evaluate.summary import Estimate, ModelResult
-from medpatch.evaluate.table import count, number, percent
+from medpatch.evaluate.suppress import Disclosure
+from medpatch.evaluate.table import number, percent
 
 WIDE = 98
 
@@ -78,7 +80,9 @@ class ResultTable:
         yield Text(self.caption, style="dim")
 
 
-def build_result_table(results: Sequence[ModelResult], *, title: str, level: float, made_up: str | None) -> ResultTable:
+def build_result_table(
+    results: Sequence[ModelResult], *, title: str, level: float, made_up: str | None, shown: Disclosure
+) -> ResultTable:
     """The terminal table of these results; oracle columns only where there is an oracle."""
     has_oracle = any(r.oracle_auroc is not None for r in results)
     columns = (
@@ -92,8 +96,8 @@ def build_result_table(results: Sequence[ModelResult], *, title: str, level: flo
     lines = []
     for result in results:
         score = result.macro
-        numbers = [number(score.brier.value), number(score.ece.value), count(result.stays), count(result.available)]
-        numbers.append(count(score.positives))
+        counts = (STAYS, JUDGED, ALL), available(result.model), (POSITIVES, JUDGED, ALL)
+        numbers = [number(score.brier.value), number(score.ece.value), *map(shown.words, counts)]
         if has_oracle:
             numbers += [number(result.oracle_auroc), percent(result.gap_closed)]
         lines.append(Line(result.model, _three(score.auroc), _three(score.auprc), tuple(numbers)))

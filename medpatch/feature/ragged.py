@@ -49,6 +49,27 @@ class Ragged:
         first = torch.repeat_interleave(self.start[index] - (length.cumsum(0) - length), length)
         return self.row[first + torch.arange(len(owner))], owner
 
+    def drawn(self, index: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """At most T rows of some stays, spread over the stay, and the place in `index` of each row's stay.
+
+        A stay of at most T rows gives all of them; a longer one is cut into T pieces and gives one row of each.
+
+        Args:
+            index: (B,) stays.
+            place: (B, T) in [0, 1), where in its piece each row lies.
+
+        Returns:
+            rows (R, ...) and owners (R,), in the order of the stays and of their rows.
+        """
+        length = self.length[index].unsqueeze(1)  # (B, 1)
+        pieces = place.shape[1]
+        column = torch.arange(pieces).expand_as(place)
+        first, after = column * length // pieces, (column + 1) * length // pieces
+        # in double: the largest place below one times a length must not be rounded up to it
+        inside = torch.where(length > pieces, first + (place.double() * (after - first)).long(), column)
+        is_real = column < length
+        return self.row[(self.start[index].unsqueeze(1) + inside)[is_real]], is_real.nonzero()[:, 0]
+
     def first(self, stays: int) -> "Ragged":
         """The first stays alone."""
         return Ragged(self.row[: int(self.start[stays])], self.start[: stays + 1])

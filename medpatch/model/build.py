@@ -62,6 +62,7 @@ def build_scorer(config: ModelConfig, spec: InputSpec, *, modality: Modality, wi
         use_temperature=not (is_published and modality is Modality.EHR and spec.label_count > 1),
         in_nats=is_published,
         positions=config.fusion.temperature_positions,
+        hidden_width=0 if is_published else config.fusion.scorer_width,
     )
 
 

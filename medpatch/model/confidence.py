@@ -114,10 +114,14 @@ def score_against(score: Score, prior_logit: Tensor, *, in_nats: bool = False) -
 
 
 class TokenScorer(nn.Module):
-    """One linear map from a raw token to label logits, a temperature, a score and its threshold.
+    """One small network from a raw token to label logits, a temperature, a score and its threshold.
 
-    The threshold and the temperature are buffers: found after the weights, on other stays. The map starts at
+    The threshold and the temperature are buffers: found after the weights, on other stays. The network starts at
     the prevalence, whatever the token, so that training finds what tokens add to it.
+
+    Source: MedPatch, stage 2. Deviates: the published predictor is one linear map. Evidence is in few tokens, and
+    among all the others no straight cut through the token space singles them out; with a hidden layer the tokens
+    that score highest are those with evidence several times as often (`bench/partition.py`).
     """
 
     def __init__(
@@ -130,9 +134,11 @@ class TokenScorer(nn.Module):
         use_temperature: bool = True,
         in_nats: bool = False,
         positions: int = 0,
+        hidden_width: int = 0,
     ) -> None:
         """Take the raw width D and the K prevalences; see `score_against` for `score` and `in_nats`.
 
+        With a `hidden_width` above zero the predictor has a hidden layer, else it is linear, as published.
         With `positions` P above zero there is one temperature per position and label; real tokens from the P-th
         on share the last one.
         """
@@ -141,13 +147,14 @@ class TokenScorer(nn.Module):
         self.score = score
         self.use_temperature = use_temperature
         self.in_nats = in_nats
-        self.predictor = nn.Linear(width, labels)
+        last = nn.Linear(hidden_width or width, labels)
+        self.predictor = nn.Sequential(nn.Linear(width, hidden_width), nn.GELU(), last) if hidden_width else last
         self.register_buffer("temperature", torch.ones(positions, labels) if positions else torch.ones(labels))
         self.register_buffer("threshold", torch.full((labels,), float(threshold)))
         self.register_buffer("prior_logit", torch.logit(torch.tensor(prevalence, dtype=torch.float32), eps=1e-4))
         with torch.no_grad():
-            self.predictor.weight.zero_()
-            self.predictor.bias.copy_(self.prior_logit)
+            last.weight.zero_()
+            last.bias.copy_(self.prior_logit)
 
     def forward(self, tokens: Tensor, token_mask: Tensor | None = None) -> Tensor:
         """Raw tokens (B, N, D) -> scores (B, N, K); the mask (B, N) tells the position of each real token."""

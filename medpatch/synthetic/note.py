@@ -9,7 +9,7 @@ from medpatch.config.name import Modality
 from medpatch.synthetic.chunk import Chunk, hours, milliseconds
 from medpatch.synthetic.evidence import draw_symbols, emissions
 from medpatch.synthetic.plan import MORTALITY_HOURS
-from medpatch.synthetic.state import draw_state
+from medpatch.synthetic.state import draw_state, read_parameter
 from medpatch.synthetic.wording import addendum_text, discharge_text, report_text
 
 FIELDS = ("subject_id", "hadm_id", "note_type", "charttime", "storetime", "text")
@@ -23,8 +23,18 @@ class NoteTables:
     detail: pl.DataFrame
 
 
-def radiology(rng: np.random.Generator, chunk: Chunk) -> NoteTables:
-    """Reports of the plan, addenda, and outpatient reports without hadm_id."""
+LATE = 2
+"""Number of the random stream that says which reports are stored late."""
+
+
+def radiology(rng: np.random.Generator, chunk: Chunk, *, late: np.random.Generator) -> NoteTables:
+    """Reports of the plan, addenda, and outpatient reports without hadm_id.
+
+    Args:
+        rng: of everything but late storing.
+        chunk: whose reports.
+        late: which reports are stored late and by how much; nothing else is drawn from it.
+    """
     plan = chunk.plan
     subject, hadm = chunk.subject_of_stay(), chunk.hadm_of_stay()
     charttime = report_times(rng, chunk)
@@ -46,7 +56,23 @@ def radiology(rng: np.random.Generator, chunk: Chunk) -> NoteTables:
         time = _first_time(chunk, person) - hours(24 * (5 + 20 * rng.random()))
         text = report_text(rng, symbol, statements=[], is_chest=False)
         rows.append((chunk.subjects.subject_id[person], None, "RR", time, time + hours(2.0), text))
-    return note_tables(rows, abbreviation="RR", details=("exam_name", "CHEST"))
+    tables = note_tables(rows, abbreviation="RR", details=("exam_name", "CHEST"))
+    return NoteTables(stored_late(late, tables.note), tables.detail)
+
+
+def stored_late(late: np.random.Generator, note: pl.DataFrame) -> pl.DataFrame:
+    """The notes with a share of each type stored hours later, as `delay.csv` says; only storetime differs.
+
+    Whether a note is late depends on nothing: not on the state of the stay, nor on what the note says.
+    """
+    chance, wait = late.random(note.height), late.random(note.height)
+    hour = np.zeros(note.height)
+    for row in read_parameter("delay"):
+        least, most = float(row["least_hours"]), float(row["most_hours"])
+        is_late = (note["note_type"].to_numpy() == row["note_type"]) & (chance < float(row["share"]))
+        hour = np.where(is_late, least + (most - least) * wait, hour)
+    delay = pl.Series("delay", hours(hour).astype("timedelta64[ms]"))
+    return note.with_columns((pl.col("storetime") + delay).cast(note.schema["storetime"]).alias("storetime"))
 
 
 def discharge(rng: np.random.Generator, chunk: Chunk) -> NoteTables:

@@ -17,7 +17,7 @@ from medpatch.synthetic.cxr import TABLES, Picture, chunk_pictures, made_up_pict
 from medpatch.synthetic.evidence import emissions
 from medpatch.synthetic.existing import existing_chunks
 from medpatch.synthetic.folder import describe, made_up_folder
-from medpatch.synthetic.note import discharge, radiology
+from medpatch.synthetic.note import LATE, discharge, radiology
 from medpatch.synthetic.sink import TableSink
 
 NOTE_TABLES = tuple(
@@ -72,8 +72,11 @@ def write_overlay(
                 tables = write_pictures(rng, pictures, root=root, number=number, paint=paint)
                 if album:
                     album.record(tables[TABLES[0]])
-                for kind, write in (("radiology", radiology), ("discharge", discharge)):
-                    notes = write(rng, chunk)
+                late = np.random.default_rng([seed, number, LATE])
+                for kind, notes in (
+                    ("radiology", radiology(rng, chunk, late=late)),
+                    ("discharge", discharge(rng, chunk)),
+                ):
                     tables |= {
                         NOTE_TABLES[0].replace("discharge", kind): notes.note,
                         NOTE_TABLES[1].replace("discharge", kind): notes.detail,

@@ -17,7 +17,7 @@ from medpatch.synthetic.cxr import chunk_pictures, foreign_pictures, next_study,
 from medpatch.synthetic.folder import describe, made_up_folder
 from medpatch.synthetic.identity import CHUNK_SUBJECTS, MOST_SUBJECTS
 from medpatch.synthetic.lab import lab_events
-from medpatch.synthetic.note import discharge, radiology
+from medpatch.synthetic.note import LATE, discharge, radiology
 from medpatch.synthetic.sight import oracle_rows
 from medpatch.synthetic.sink import TableSink, published_columns
 from medpatch.synthetic.timeline import draw_chunk
@@ -54,14 +54,24 @@ def write_tree(out_dir: Path, *, subjects: int, seed: int, progress: Progress | 
             for number, start in enumerate(range(0, subjects, CHUNK_SUBJECTS)):
                 rng = np.random.default_rng([seed, number])
                 count = min(CHUNK_SUBJECTS, subjects - start)
-                _write_chunk(rng, draw_chunk(rng, number, count=count), sink=sink, oracle=oracle, root=root)
+                late = np.random.default_rng([seed, number, LATE])
+                chunk = draw_chunk(rng, number, count=count)
+                _write_chunk(rng, chunk, late=late, sink=sink, oracle=oracle, root=root)
                 if progress:
                     progress(start + count, subjects)
         describe(root, kind="synthetic", subjects=subjects, seed=seed, statement=STATEMENT)
 
 
-def _write_chunk(rng: np.random.Generator, chunk: Chunk, *, sink: TableSink, oracle: "_OracleSink", root: Path) -> None:
-    for table, frame in _chunk_tables(rng, chunk):
+def _write_chunk(
+    rng: np.random.Generator,
+    chunk: Chunk,
+    *,
+    late: np.random.Generator,
+    sink: TableSink,
+    oracle: "_OracleSink",
+    root: Path,
+) -> None:
+    for table, frame in _chunk_tables(rng, chunk, late=late):
         sink.add(table, frame)
     pictures = chunk_pictures(rng, chunk)
     pictures += foreign_pictures(rng, chunk, study=next_study(pictures))
@@ -74,7 +84,9 @@ def _write_chunk(rng: np.random.Generator, chunk: Chunk, *, sink: TableSink, ora
         ))  # fmt: skip
 
 
-def _chunk_tables(rng: np.random.Generator, chunk: Chunk) -> Iterator[tuple[str, pl.DataFrame]]:
+def _chunk_tables(
+    rng: np.random.Generator, chunk: Chunk, *, late: np.random.Generator
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Table by table, so that only one is in memory."""
     yield "mimiciv/hosp/patients", hosp.patients(chunk)
     yield "mimiciv/hosp/admissions", hosp.admissions(rng, chunk)
@@ -92,8 +104,7 @@ def _chunk_tables(rng: np.random.Generator, chunk: Chunk) -> Iterator[tuple[str,
     yield "mimiciv/icu/ingredientevents", icu.ingredient_events(rng, chunk)
     yield "mimiciv/icu/procedureevents", icu.procedure_events(rng, chunk)
     yield "mimiciv/icu/datetimeevents", icu.datetime_events(rng, chunk)
-    for kind, write in (("radiology", radiology), ("discharge", discharge)):
-        tables = write(rng, chunk)
+    for kind, tables in (("radiology", radiology(rng, chunk, late=late)), ("discharge", discharge(rng, chunk))):
         yield f"mimic-iv-note/note/{kind}", tables.note
         yield f"mimic-iv-note/note/{kind}_detail", tables.detail
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.confidence import ConfidenceReport, write_confidence
-from medpatch.feature.batching import shuffled
 from medpatch.feature.opening import input_spec, open_index
 from medpatch.feature.seed import derive_seed, deterministic
 from medpatch.feature.split import FeatureFolder, open_features
@@ -24,6 +23,7 @@ from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts
 from medpatch.train.step import confidence_step
 from medpatch.train.threshold import choose_threshold, fit_position_temperature
+from medpatch.train.token_draw import TokenDraw
 from medpatch.train.token_logit import TokenPart, token_logits
 from medpatch.train.token_report import report_tokens
 
@@ -62,7 +62,8 @@ def run_confidence(
         ConfigError: the loss became nan.
 
     Source: MedPatch, stages 2 and 2b. Deviates: the encoder is not run, its tokens were kept; with more tokens
-    than `train.confidence_tokens` whole stays are sampled, as a linear map does not need them all.
+    than `train.confidence_tokens` whole stays are sampled, and an epoch reads `train.confidence_tokens_per_stay`
+    tokens of each.
     """
     spec, data = input_spec(tensor_dir)
     name, settings = f"confidence {modality}", config.train
@@ -75,13 +76,12 @@ def run_confidence(
             for split in (Split.TRAIN, Split.VAL)
         )
         selection, held_out = val_parts(val.subject_id, config)
+        draw = TokenDraw(len(train.label), settings.confidence_tokens_per_stay, seed=seed)
         scorer = build_scorer(config.model, spec, modality=modality, width=features.width).to(session.device)
         fitted = fit(
             scorer,
-            confidence_step(scorer, train.tokens, label=train.label, device=session.device),
-            train_batches=lambda epoch: shuffled(
-                torch.ones(len(train.label)), batch_size=settings.batch_size, seed=derive_seed(seed, epoch)
-            ),
+            confidence_step(scorer, train.tokens, label=train.label, device=session.device, draw=draw),
+            train_batches=lambda epoch: draw.batches(epoch, batch_size=settings.batch_size),
             val_step=confidence_step(scorer, val.tokens, label=val.label, device=session.device),
             val_batches=lambda: selection.split(settings.batch_size) if len(selection) else (),
             settings=fit_settings(config, "confidence", epochs=settings.confidence_epochs, select=Select.LOSS),

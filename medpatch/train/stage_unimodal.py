@@ -141,7 +141,7 @@ def val_parts(subject_id: Tensor, config: PipelineConfig) -> tuple[Tensor, Tenso
 def too_little(label: Tensor) -> str:
     """Why a modality cannot be trained on stays with these labels (n, K), or an empty text."""
     if len(label) < FEWEST_TRAIN_STAYS:
-        return f"{len(label)} train stays have it, at least {FEWEST_TRAIN_STAYS} are needed"
+        return f"fewer than the {FEWEST_TRAIN_STAYS} train stays that are needed have it"
     if not bool((label.amax(dim=0) > label.amin(dim=0)).any()):
         return f"every label has one class among the {len(label)} train stays that have it"
     return ""

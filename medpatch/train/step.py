@@ -13,6 +13,7 @@ from medpatch.model.medpatch import MedPatch
 from medpatch.model.unimodal import Unimodal
 from medpatch.train.loss import HeadLoss, label_loss
 from medpatch.train.record import Step, StepOutput
+from medpatch.train.token_draw import TokenDraw
 
 
 def unimodal_step(
@@ -39,11 +40,16 @@ def pooled_step(network: Unimodal, pooled: Tensor, *, label: Tensor, device: tor
     return step
 
 
-def confidence_step(scorer: TokenScorer, tokens: Ragged, *, label: Tensor, device: torch.device) -> Step:
-    """Stage 2: each real token tells the label (n, K) of its stay; the loss is a mean over tokens."""
+def confidence_step(
+    scorer: TokenScorer, tokens: Ragged, *, label: Tensor, device: torch.device, draw: TokenDraw | None = None
+) -> Step:
+    """Stage 2: each real token tells the label (n, K) of its stay; the loss is a mean over tokens.
+
+    With a `draw` the tokens of a stay are those that it has drawn for this epoch, else all of them.
+    """
 
     def step(index: Tensor, is_training: bool) -> StepOutput:
-        row, owner = tokens.flat(index)
+        row, owner = tokens.flat(index) if draw is None else tokens.drawn(index, draw.place[index])
         wanted = label[index][owner].to(device)
         return StepOutput(label_loss(scorer.predictor(row.to(device).float()), wanted), count=len(row))
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from medpatch.train.auroc import macro_auroc
 from medpatch.train.calibrate import fit_temperature, fit_threshold
 
-SHARES = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75)
+SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of train tokens that may be called high."""
 FEWEST_TOKENS = 50
 

@@ -43,7 +43,7 @@ def test_a_larger_share_holds_the_smaller_one(test: SplitPrediction) -> None:
 
 
 def test_curve_ends_where_every_stay_lost_the_modality(test: SplitPrediction, mortality: PipelineConfig) -> None:
-    curve = next(c for c in drop_curves(test, PRESENCE, config=mortality.evaluate) if c.modality == "ehr")
+    curve = next(c for c in drop_curves([test], PRESENCE, config=mortality.evaluate) if c.modality == "ehr")
     ends = [auroc(test.models[m].logit, test.label)[0] for m in ("medpatch", "medpatch_without_ehr")]
     assert [curve.auroc[0].value, curve.auroc[-1].value] == ends
     assert (curve.stays, curve.share) == (120, mortality.evaluate.drop_shares)
@@ -56,7 +56,7 @@ def test_curve_of_any_callable_is_drawn(test: SplitPrediction, mortality: Pipeli
         asked.append((modality, share, seed))
         return test.models["medpatch"].logit
 
-    drop_curve(predict_without, "rr", prediction=test, stays=9, config=mortality.evaluate)
+    drop_curve([predict_without], "rr", prediction=test, stays=9, config=mortality.evaluate)
     assert asked == [("rr", share, 0) for share in mortality.evaluate.drop_shares]
 
 
@@ -71,7 +71,7 @@ def test_reported_high_head_does_not_mix_into_the_curves_of_the_late_head(test: 
 def test_predictions_without_such_rows_have_no_curves(test: SplitPrediction, mortality: PipelineConfig) -> None:
     kept = {name: m for name, m in test.models.items() if "without" not in name}
     bare = SplitPrediction(test.split, test.stay_id, test.subject_id, test.label, test.label_names, kept)
-    assert drop_curves(bare, PRESENCE, config=mortality.evaluate) == ()
+    assert drop_curves([bare], PRESENCE, config=mortality.evaluate) == ()
 
 
 def test_medpatch_without_a_modality_is_no_model_of_the_tables() -> None:

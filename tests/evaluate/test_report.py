@@ -89,7 +89,19 @@ def test_counts_of_few_are_hidden(report: EvaluateReport) -> None:
     assert rows["Sex: Female"][0] == "120 (50.0)"
     with (report.directory / "table" / "subgroups.csv").open(newline="") as file:
         small = [row for row in csv.reader(file) if row[1] == "Tiny Unit"]
-    assert small[0][2:] == ["< 30", *["–"] * 6]
+    assert small[0][2:] == ["< 10", *["–"] * 6]
+    # the only other unit would tell it, in either table
+    assert rows["First care unit: Medical Intensive Care Unit (MICU)"][0] == "hidden"
+    with (report.directory / "table" / "subgroups.csv").open(newline="") as file:
+        (large,) = [row for row in csv.reader(file) if row[1].startswith("Medical")]
+    assert large[2] == "hidden"
+    assert "Medical Intensive Care Unit (MICU)  (n = hidden)" in _words_of(report, "subgroups")
+    assert "(n = 60)" in _words_of(report, "subgroups")
+
+
+def _words_of(report: EvaluateReport, name: str) -> str:
+    """What the SVG's glyphs were drawn from, which matplotlib keeps as comments."""
+    return " ".join(re.findall(r"<!-- (.*?) -->", (report.directory / "figure" / f"{name}.svg").read_text()))
 
 
 def test_html_is_self_contained_and_balanced(report: EvaluateReport) -> None:

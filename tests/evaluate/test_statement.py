@@ -14,7 +14,7 @@ from .conftest import FACTS, STATEMENT
 
 @pytest.fixture
 def facts(report: EvaluateReport, phenotyping: PipelineConfig) -> dict[str, str]:
-    return dict(facts_in_words(report.verdict, phenotyping, facts=FACTS, made_up=None))
+    return dict(facts_in_words(report.verdict, phenotyping, facts=FACTS, made_up=None, shown=report.shown))
 
 
 def test_checklist_has_every_item_once() -> None:

@@ -28,7 +28,7 @@ def test_group_of_one_stay_is_named_without_numbers(test: SplitPrediction, morta
     group = np.where(np.arange(120) == 7, "alone", "the others")
     large, small = judge_groups((test,), ("medpatch",), config=mortality.evaluate, variable="Unit", group=group)
     assert (large.group, large.stays, len(large.results)) == ("the others", 119, 1)
-    assert (small.group, small.stays, small.results) == ("alone", None, ())
+    assert (small.group, small.stays, small.results) == ("alone", 1, ())
 
 
 def test_many_stays_of_few_patients_are_a_small_group(test: SplitPrediction, mortality: PipelineConfig) -> None:
@@ -36,7 +36,7 @@ def test_many_stays_of_few_patients_are_a_small_group(test: SplitPrediction, mor
     # 120 stays of fewer than 80 patients
     (only,) = judge_groups((test,), ("medpatch",), config=config, variable="Unit", group=np.repeat("all", 120))
     assert len(np.unique(test.subject_id)) < 80
-    assert only.stays is None
+    assert (only.stays, only.results) == (120, ())
 
 
 def test_group_is_judged_on_its_own_stays(test: SplitPrediction, mortality: PipelineConfig) -> None:

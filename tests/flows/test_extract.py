@@ -55,3 +55,18 @@ def test_arms_leave_reports_out(tree: Path, prefect_server: None, work_dir: Path
     assert whole["text"].str.contains("CHEST").any()
     assert not arm["text"].str.contains("CHEST").any()
     assert arm["reason"].str.ends_with("in the window").all()
+
+
+def test_arm_of_known_reports_drops_those_stored_after_the_window(
+    tree: Path, prefect_server: None, work_dir: Path, tmp_path: Path
+) -> None:
+    known = {"modality.text_arms": ["reports_known_by_window_end"]}
+    # within the whole stay, as the arm has it: charted inside, stored inside
+    arm = extracted(tree, work_dir, tmp_path / "arm", **known)
+    whole = extracted(tree, work_dir, tmp_path / "whole")["radiology_report"]
+    inside = whole.filter(pl.col("reason").str.ends_with(", in the window"))
+    end = arm["stay"].select("stay_id", window_end="outtime")
+    late = inside.join(end, on="stay_id").filter(pl.col("storetime") > pl.col("window_end"))
+    assert late.height > 0
+    assert not set(late["note_id"]) & set(arm["radiology_report"]["note_id"])
+    assert arm["radiology_report"].height == inside.height - late.height

@@ -96,3 +96,28 @@ def test_temperature_per_position_follows_the_place_among_real_tokens_and_the_la
     found = scorer(tokens, mask)[0, :, 0]
     torch.testing.assert_close(found[mask[0]], torch.tensor([0.9, 0.75, 0.9]))
     torch.testing.assert_close(scorer(tokens)[0, :, 0], torch.tensor([0.9, 0.75, 0.9, 0.9]))
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_an_untrained_scorer_says_the_prevalence_of_every_token(hidden):
+    scorer = TokenScorer(4, (0.2, 0.3), score=Score.CONFIDENCE, threshold=0.75, hidden_width=hidden)
+    told = torch.sigmoid(scorer.predictor(torch.randn(2, 3, 4)))
+    torch.testing.assert_close(told, torch.tensor([0.2, 0.3]).expand(2, 3, 2))
+
+
+def test_a_hidden_layer_singles_out_a_token_that_no_straight_cut_does():
+    corner = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    label = torch.tensor([[0.0], [1.0], [1.0], [0.0]])
+    found = {}
+    for hidden in (0, 16):
+        torch.manual_seed(0)
+        predictor = TokenScorer(2, (0.5,), score=Score.CONFIDENCE, threshold=0.75, hidden_width=hidden).predictor
+        optimizer = torch.optim.AdamW(predictor.parameters(), lr=0.05)
+        for _ in range(200):
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(predictor(corner), label)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found[hidden] = loss.item()
+    assert found[16] < 0.05
+    assert found[0] > 0.69  # ln 2: nothing learned

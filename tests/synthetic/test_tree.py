@@ -12,8 +12,10 @@ from medpatch.config.error import ConfigError
 from medpatch.config.name import PHENOTYPES
 from medpatch.config.path import REPOSITORY_DIR
 from medpatch.synthetic.folder import MADE_UP
+from medpatch.synthetic.note import radiology
 from medpatch.synthetic.sink import published_columns
 from medpatch.synthetic.state import read_parameter
+from medpatch.synthetic.timeline import draw_chunk
 from medpatch.synthetic.write import write_tree
 
 from .conftest import SEED, SUBJECTS, Tree
@@ -214,3 +216,20 @@ def test_every_image_of_the_metadata_exists(tree: Tree) -> None:
     }
     files = tree.root / "mimic-cxr-jpg" / "files"
     assert {str(p.relative_to(files)) for p in files.rglob("*.jpg")} == listed
+
+
+def test_a_fifth_of_the_reports_is_stored_hours_later_and_only_storetime_says_so() -> None:
+    chunk = draw_chunk(np.random.default_rng([3, 0]), 0, count=256)
+    first, second = (
+        radiology(np.random.default_rng(8), chunk, late=np.random.default_rng(stream)).note for stream in (1, 2)
+    )
+    assert first.drop("storetime").equals(second.drop("storetime"))
+    wait = (first["storetime"] - first["charttime"]).dt.total_minutes().to_numpy() / 60
+    is_report = (first["note_type"] == "RR").to_numpy()
+    late = wait > 6
+    assert not (late & ~is_report).any()
+    assert 0.14 < late[is_report].mean() < 0.26
+    assert wait[~late].max() <= 2
+    assert wait.max() <= 62.1
+    # whoever watches 48 h from the first report sees some of them stored too late
+    assert (wait[late] > 48).any()

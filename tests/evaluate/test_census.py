@@ -1,0 +1,113 @@
+"""Across the tables of one report: what one hides, no other tells."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medpatch.config.name import Split, Task
+from medpatch.config.pipeline import PipelineConfig
+from medpatch.evaluate.census import census
+from medpatch.evaluate.cohort_count import read_cohort
+from medpatch.evaluate.figure_cohort import AttritionStep
+from medpatch.evaluate.prediction import read_predictions
+from medpatch.evaluate.report import EvaluateReport
+from medpatch.evaluate.section_cohort import account_table
+from medpatch.evaluate.stay import read_facts
+from medpatch.evaluate.suppress import Ledger, Why, protect
+
+from .made_up import MODALITIES, made_up_rows, write_manifest, write_rows, write_stays
+from .test_suppress import determined
+
+STEPS = (AttritionStep("every ICU stay", 252, 0, 230), AttritionStep("adult", 240, 12, 220))
+
+
+def counted(folder: Path, config: PipelineConfig, *, task: Task, seed: int = 0, account: tuple = ()) -> Ledger:
+    """Everything that a report on made-up stays with a unit of two counts."""
+    rows = made_up_rows(task, seed=seed)
+    if task is Task.IN_HOSPITAL_MORTALITY:  # twelve positives: many groups have few
+        rows["label"] = ((rows["stay_id"] % 10) == seed % 10).astype(np.int8)
+    write_stays(rows, folder / "mart")
+    prediction = read_predictions(write_rows(rows, folder / "p"), Split.TEST, label_names=config.labels)
+    facts = read_facts(
+        prediction.stay_id,
+        MODALITIES,
+        tensor_dir=write_manifest(rows, folder / "tensor"),
+        warehouse_dir=folder / "mart",
+        age_edges_years=config.evaluate.age_edges_years,
+    )
+    cohort = read_cohort(folder / "mart", config)
+    return census(prediction, facts, cohort=cohort, steps=STEPS, account=account, smallest=10)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_no_small_count_of_a_whole_report_can_be_solved_for(
+    tmp_path: Path, mortality: PipelineConfig, phenotyping: PipelineConfig, task: Task
+) -> None:
+    config = phenotyping if task is Task.PHENOTYPING else mortality
+    ledger = counted(tmp_path, config, task=task)
+    found = protect(ledger)
+    small = {key for key, value in ledger.value.items() if 0 < value < 10}
+    assert len(small) > 5
+    assert not small & determined(ledger, found)
+    assert all(found.hidden[key] is Why.SMALL for key in small & ledger.shown)
+
+
+def test_unit_of_two_hides_the_other_unit_in_every_table(tmp_path: Path, mortality: PipelineConfig) -> None:
+    ledger = counted(tmp_path, mortality, task=Task.IN_HOSPITAL_MORTALITY)
+    found = protect(ledger)
+    tiny, large = "First care unit: Tiny Unit", "First care unit: Medical Intensive Care Unit (MICU)"
+    for column in ("judged", "test"):
+        assert found.words(("stays", column, tiny)) == "< 10"
+        assert found.words(("stays", column, large)) == "hidden"
+        assert found.words(("stays", column, "all")) == "120"
+
+
+def test_few_positives_of_a_combination_hide_those_of_the_modality_that_completes_it(
+    tmp_path: Path, mortality: PipelineConfig
+) -> None:
+    ledger = counted(tmp_path, mortality, task=Task.IN_HOSPITAL_MORTALITY)
+    found = protect(ledger)
+    sums = [e for e in ledger.sums if ("positives", "judged", "Has EHR") in e]
+    assert any(any(k[2].startswith("Modalities: ") for k in e if k[0] == "positives") for e in sums)
+    for entry in sums:
+        unseen = [k for k in entry if ledger.value[k] and (k in found.hidden or k not in ledger.shown)]
+        assert len(unseen) != 1 or ledger.value[unseen[0]] >= 10
+
+
+def test_stays_lost_at_a_step_stay_hidden_in_the_row_account(tmp_path: Path, mortality: PipelineConfig) -> None:
+    account = (
+        {"source": "icustays", "rule": "read", "rows_in": 252, "rows_kept": 244},
+        {"source": "icustays", "rule": "cohort stay", "rows_in": 244, "rows_kept": 240},
+        {"source": "labevents", "rule": "read", "rows_in": 9, "rows_kept": 8},
+    )
+    ledger = counted(tmp_path, mortality, task=Task.IN_HOSPITAL_MORTALITY, account=account)
+    rows = account_table(account, mortality, shown=protect(ledger)).rows
+    # 8 and then 4 stays go: the number between them is hidden, 252 and 240 are those of the flow chart
+    assert [row[2:] for row in rows] == [("252", "hidden"), ("hidden", "240"), ("9", "8")]
+
+
+def test_tables_of_the_report_add_up_to_no_small_count(report: EvaluateReport) -> None:
+    """Every group column of every table: a single hidden entry beside a shown total would be a difference."""
+    with (report.directory / "table" / "table_one.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    for variable in ("Sex: ", "Race group: ", "First care unit: "):
+        for column in range(1, 5):
+            cells = [row[column] for row in rows if row[0].startswith(variable)]
+            assert sum(not cell[0].isdigit() for cell in cells) != 1, (variable, column)
+
+
+def test_hidden_count_is_in_no_file(report: EvaluateReport) -> None:
+    content = json.loads((report.directory / "metrics.json").read_text())
+    groups = {g["group"]: g for g in content["analyses"]["subgroups"]}
+    assert groups["Tiny Unit"]["stays"] is None
+    large = groups["Medical Intensive Care Unit (MICU)"]
+    assert large["stays"] is large["results"][0]["stays"] is large["results"][0]["subjects"] is None
+    assert groups["Female"]["stays"] == groups["Female"]["results"][0]["stays"] == 60
+    # positives of one label within a group are in no table, so nobody has judged whether they may be shown
+    assert all(label["positives"] is None for label in groups["Female"]["results"][0]["labels"])
+    shown = {key: value for key, value in report.shown.value.items() if key not in report.shown.hidden}
+    for label in content["results"][0]["labels"]:
+        assert label["positives"] == shown.get(("positives", "judged", f"Label: {label['name']}"))
