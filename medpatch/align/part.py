@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from medpatch.align.ehr import value_columns
+from medpatch.align.ehr import EhrGrid, value_columns
 from medpatch.align.reuse import Reuse
 from medpatch.align.scaler import Scaler
 from medpatch.align.source import open_source, read_cxr, read_grid, read_notes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
+Job, Made = TypeVar("Job"), TypeVar("Made")
 MOST_THREADS = 4
 """Chunks in work at once, at most; each may hold a thousand images."""
 
@@ -41,6 +42,7 @@ class PartJob:
         scaler: fitted on train.
         tokenizer: None where the run has no notes.
         reuse: earlier tensors that images and notes may be copied from.
+        grid: the bins of the chunk where fitting the scaler has kept them; None = the worker makes them.
     """
 
     warehouse_dir: Path
@@ -51,6 +53,7 @@ class PartJob:
     scaler: Scaler
     tokenizer: "PreTrainedTokenizerFast | None"
     reuse: Reuse
+    grid: EhrGrid | None = None
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,13 @@ Spread = Callable[[Callable[[PartJob], Part], Iterable[PartJob]], Iterable[Part]
 """Like the built-in `map`: applies a function to jobs, gives the results in the order of the jobs."""
 
 
-def on_threads(function: Callable[[PartJob], Part], jobs: Iterable[PartJob]) -> Iterator[Part]:
+def on_threads(function: Callable[[Job], Made], jobs: Iterable[Job]) -> Iterator[Made]:
     """`map` on the cores of this machine: results in the order of the jobs, few jobs begun ahead of the caller.
 
     Threads help: Polars, NumPy, Pillow and the tokenizer work without holding the interpreter.
     """
     workers = min(os.cpu_count() or 1, MOST_THREADS)
-    begun: deque[Future[Part]] = deque()
+    begun: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for job in jobs:
@@ -99,7 +102,7 @@ def on_threads(function: Callable[[PartJob], Part], jobs: Iterable[PartJob]) -> 
 def make_part(job: PartJob) -> Part:
     """Bin, decode, tokenise and join one chunk of stays."""
     source = open_source(job.warehouse_dir, job.cxr_dir, config=job.config)
-    grid = read_grid(source, job.rows)
+    grid = read_grid(source, job.rows) if job.grid is None else job.grid
     images = read_cxr(source, job.rows, reuse=job.reuse)
     notes = {
         m: read_notes(source, m, rows=job.rows, tokenizer=job.tokenizer, reuse=job.reuse)

@@ -62,6 +62,29 @@ def published_scaler(names: tuple[str, ...], statistics: str = "pheno", *, file:
     return Scaler(f"published:{statistics}", names, mean, std)
 
 
+@dataclass(frozen=True)
+class Moments:
+    """What some bins add to the statistics of C channels.
+
+    Attributes:
+        count: bins.
+        mean: (C,) float64.
+        squares: (C,) float64, sums of squared differences from the mean.
+    """
+
+    count: int
+    mean: np.ndarray
+    squares: np.ndarray
+
+
+def moments(value: np.ndarray) -> Moments:
+    """Of (R, C) values."""
+    if not len(value):
+        return Moments(0, np.zeros(value.shape[1]), np.zeros(value.shape[1]))
+    mean = value.mean(axis=0)
+    return Moments(len(value), mean, ((value - mean) ** 2).sum(axis=0))
+
+
 class ScalerFit:
     """Adds up train bins chunk by chunk, without the cancellation of plain sums of squares."""
 
@@ -72,17 +95,16 @@ class ScalerFit:
         self.mean = np.zeros(len(names))
         self.squares = np.zeros(len(names))
 
-    def add(self, value: np.ndarray) -> None:
-        """Take in (R, 12) imputed values of train stays.
+    def add(self, chunk: Moments) -> None:
+        """Take in the imputed values of train stays.
 
         Source: Chan, Golub and LeVeque 1979, pairwise update of mean and sum of squared deviations.
         """
-        if not len(value):
+        if not chunk.count:
             return
-        count, mean = len(value), value.mean(axis=0)
-        shift, total = mean - self.mean, self.count + len(value)
-        self.squares += ((value - mean) ** 2).sum(axis=0) + shift**2 * self.count * count / total
-        self.mean += shift * count / total
+        shift, total = chunk.mean - self.mean, self.count + chunk.count
+        self.squares += chunk.squares + shift**2 * self.count * chunk.count / total
+        self.mean += shift * chunk.count / total
         self.count = total
 
     def finish(self) -> Scaler:

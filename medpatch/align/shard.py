@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from medpatch.align.ehr import EhrGrid
 from medpatch.align.fit import make_scaler, make_tokenizer, needs_scaler_fit
 from medpatch.align.label import read_labels
 from medpatch.align.mart import read_stay_index
@@ -24,6 +25,9 @@ from medpatch.contract.artifact import writing
 from medpatch.contract.tensor import SCALER, TOKENIZER_DIR
 
 logger = logging.getLogger(__name__)
+
+KEPT_BYTES = 512 * 2**20
+"""Memory for bins that fitting the scaler has made, about 70,000 stays of 48 hours."""
 
 
 def write_shards(
@@ -49,7 +53,7 @@ def write_shards(
         inputs: digest of what the tensors are made from.
         earlier: tensor folders; images and notes that they made from the same sources are copied from there.
         spread: applies a function to the chunks: on the cores here, or on a cluster, with the same outcome.
-        progress: told (stays done, stays to do); a fitted scaler reads the train stays twice.
+        progress: told (stays done, stays to do); fitting a scaler counts the train stays once more.
 
     Raises:
         ContractError: a mart table is absent or breaks its contract.
@@ -63,8 +67,9 @@ def write_shards(
     advance = _counter(progress, total=index.height + (train.height if needs_scaler_fit(source) else 0))
 
     with writing(out_dir, inputs=inputs, packages=TENSOR_CODE) as folder:
-        scaler = make_scaler(source, train, advance=advance)
-        save_scaler(scaler, folder / SCALER)
+        # bins stay in this process: a worker elsewhere makes its own
+        fitted = make_scaler(source, index, kept_bytes=KEPT_BYTES if spread is on_threads else 0, advance=advance)
+        save_scaler(fitted.scaler, folder / SCALER)
         tokenizer = make_tokenizer(source, train)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder / TOKENIZER_DIR)
@@ -72,10 +77,11 @@ def write_shards(
         jobs = _jobs(
             index,
             label,
+            grid=fitted.grid,
             warehouse_dir=warehouse_dir,
             cxr_dir=cxr_dir,
             config=config,
-            scaler=scaler,
+            scaler=fitted.scaler,
             tokenizer=tokenizer,
             reuse=open_reuse(earlier, config.modality, tokenizer=tokenizer),
         )
@@ -104,11 +110,12 @@ def write_shards(
     return report
 
 
-def _jobs(index: pl.DataFrame, label: np.ndarray, **shared: Any) -> Iterator[PartJob]:
-    """One job per chunk of stays, in their order."""
+def _jobs(index: pl.DataFrame, label: np.ndarray, *, grid: dict[int, EhrGrid], **shared: Any) -> Iterator[PartJob]:
+    """One job per chunk of stays, in their order; bins that were kept go with it and are let go of here."""
     first = 0
-    for rows in chunks(index):
-        yield PartJob(rows=rows, label=label[first : first + rows.height], **shared)
+    for number, rows in enumerate(chunks(index)):
+        own = label[first : first + rows.height]
+        yield PartJob(rows=rows, label=own, grid=grid.pop(number, None), **shared)
         first += rows.height
 
 

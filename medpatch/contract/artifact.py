@@ -13,6 +13,7 @@ from pathlib import Path
 from medpatch.config.base import digest_of
 from medpatch.config.error import ContractError
 from medpatch.config.path import code_digest
+from medpatch.contract.disk import full_disk, is_full
 from medpatch.contract.refresh import must_be_redone, note_written
 
 DESCRIPTION = "artifact.json"
@@ -24,6 +25,9 @@ def replacing(target: Path) -> Iterator[Path]:
 
     Whatever stood at `target` is replaced at that moment and not before. What a killed process of this machine
     left beside `target` is removed first.
+
+    Raises:
+        ResourceError: in place of any error that says that the disk is full.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
@@ -39,8 +43,11 @@ def replacing(target: Path) -> Iterator[Path]:
         else:
             aside.rename(target)
         note_written(target)
-    except BaseException:
+    except BaseException as error:
+        full = full_disk(target.parent, error) if is_full(error) else None
         shutil.rmtree(aside, ignore_errors=True)
+        if full is not None:
+            raise full from error
         raise
 
 

@@ -1,6 +1,5 @@
 """DuckDB in this process: one throw-away database per build, and its errors in our words."""
 
-import errno
 import fcntl
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from medpatch.config.error import MedPatchError, RawDataError, ResourceError
+from medpatch.contract.disk import full_disk, is_full
 from medpatch.extract.register import CELL_ERROR
 
 DEFAULT_MEMORY = "2GB"
@@ -33,16 +33,15 @@ _CELL_KINDS = {
     "type": "a value of another type in column {column}",
     "zone": "a time with a time zone in column {column}, MIMIC's times have none",
 }
-_FULL = ("No space left", "File too large", "Disk quota exceeded", "max_temp_directory_size", "failed to offload")
-_FULL_NUMBERS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_SPILL_FULL = ("max_temp_directory_size", "failed to offload")
 
 
 @contextmanager
 def scratch_database(near: Path, *, memory_limit: str = DEFAULT_MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to a new database on disk in a hidden folder in `near`, removed at the end.
+    """A connection to a new database in memory that spills to a hidden folder in `near`, removed at the end.
 
-    Tables and spilled data go there, so that memory stays below `memory_limit` ("2GB"). Folders that a killed
-    process left behind are removed too.
+    What `memory_limit` ("2GB") does not hold goes there, tables as well as sorts: rows that fit are neither compressed
+    nor written. Folders that a killed process left behind are removed too.
 
     Raises:
         ResourceError: the disk of `near` is full, or memory does not suffice.
@@ -55,7 +54,7 @@ def scratch_database(near: Path, *, memory_limit: str = DEFAULT_MEMORY) -> Itera
         with (folder / _OWNER).open("w") as owner, full_disk_named(near):
             fcntl.flock(owner, fcntl.LOCK_EX)
             connection = duckdb.connect(
-                str(folder / "scratch.duckdb"),
+                ":memory:",
                 config={
                     "memory_limit": memory_limit,
                     "temp_directory": str(folder / "spill"),
@@ -63,7 +62,6 @@ def scratch_database(near: Path, *, memory_limit: str = DEFAULT_MEMORY) -> Itera
                     "autoload_known_extensions": "false",
                 },
             )
-            connection.execute("PRAGMA disable_checkpoint_on_shutdown")  # nobody opens this database again
             try:
                 yield connection
             finally:
@@ -81,21 +79,15 @@ def full_disk_named(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except MedPatchError:
-        raise
     except duckdb.OutOfMemoryException as error:
         raise ResourceError(
             f"{folder}: the database needs more memory than its limit and could not move all of it to disk; free "
             "disk space there, or raise the memory limit"
         ) from error
-    except (duckdb.Error, OSError) as error:
-        if not _is_full(error):
+    except Exception as error:  # Polars has no class of its own for it
+        if not is_full(error, *_SPILL_FULL):
             raise
-        raise ResourceError(
-            f"{folder}: no space left on its disk ({shutil.disk_usage(folder).free / 2**30:.1f} GiB free now, and a "
-            "limit of the user or of the file system may be lower); nothing was kept of this step: free space, or "
-            "choose another work folder, and run again"
-        ) from error
+        raise full_disk(folder, error) from error
 
 
 def raw_error(error: duckdb.Error, file: Path, *, first_line: int = 1) -> MedPatchError:
@@ -109,7 +101,7 @@ def raw_error(error: duckdb.Error, file: Path, *, first_line: int = 1) -> MedPat
     Raises:
         duckdb.Error: the same, where it is the disk or the memory that did not suffice (see `full_disk_named`).
     """
-    if isinstance(error, duckdb.OutOfMemoryException) or _is_full(error):
+    if isinstance(error, duckdb.OutOfMemoryException) or is_full(error, *_SPILL_FULL):
         raise error
     message = str(error)
     cell, line = _CELL.search(message), _LINE.search(message)
@@ -124,11 +116,6 @@ def raw_error(error: duckdb.Error, file: Path, *, first_line: int = 1) -> MedPat
     if file.suffix == ".parquet" and cell is not None:
         where = f", row {cell.group(1)}"
     return RawDataError(f"{file}{where}: {what}; download the file again or correct that line")
-
-
-def _is_full(error: Exception) -> bool:
-    number = error.errno if isinstance(error, OSError) else None
-    return number in _FULL_NUMBERS or any(text in str(error) for text in _FULL)
 
 
 def _sweep(near: Path) -> None:

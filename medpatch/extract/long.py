@@ -12,7 +12,6 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from medpatch.config.error import RawDataError
 from medpatch.extract.connect import free_threads, raw_error
@@ -167,9 +166,8 @@ def _stage_piece(work: _Work, piece: Piece) -> int:
 def _stage_regular(work: _Work, piece: Piece, *, rows: RegularRows) -> int:
     """Rows of mapped items as they are, which is what the query makes of them, and the traces of the others."""
     kept = pl.concat([rows.mapped, _traces(work, rows.others)]) if rows.others.height else rows.mapped
-    table = kept.to_arrow().cast(work.table.arrow_schema)
-    pq.write_table(table, work.part(piece.number), compression="zstd", write_statistics=False)
-    return table.num_rows
+    kept.write_parquet(work.part(piece.number), compression="zstd", compression_level=1, statistics=False)
+    return kept.height
 
 
 def _traces(work: _Work, others: pl.DataFrame) -> pl.DataFrame:

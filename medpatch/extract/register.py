@@ -137,8 +137,8 @@ def _checked(column: str, text: str, *, kind: str, record: str = '"record of the
     def error(what: str) -> str:
         return f"error(concat('{CELL_ERROR} ', {record}, ' ', {column}, ' {what}'))"
 
-    if kind == "BIGINT":  # a cast alone would round 12.5
-        is_fit = f"try_cast({text} AS DOUBLE) = try_cast({text} AS BIGINT)"
+    if kind == "BIGINT":  # a cast alone would round 12.5 and take 1_2 for 12
+        is_fit = f"try_cast({text} AS DOUBLE) = try_cast({text} AS BIGINT) AND NOT contains({text}, '_')"
         return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN CAST({text} AS BIGINT) ELSE {error('type')} END"
     if kind == "TIMESTAMP":  # a cast alone would drop the zone without moving the time
         return (
@@ -146,7 +146,7 @@ def _checked(column: str, text: str, *, kind: str, record: str = '"record of the
             f"WHEN try_cast({text} AS TIMESTAMP) IS NOT NULL THEN CAST({text} AS TIMESTAMP) ELSE {error('type')} END"
         )
     if kind == "DOUBLE":
-        is_fit = f"try_cast({text} AS DOUBLE) IS NOT NULL"
+        is_fit = f"try_cast({text} AS DOUBLE) IS NOT NULL AND NOT contains({text}, '_')"
         return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN CAST({text} AS DOUBLE) ELSE {error('type')} END"
     return text
 

@@ -4,6 +4,7 @@ Whatever it is not sure of it leaves to the strict reader (`register.strict_quer
 that a table does not depend on which of the two has read it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,20 +53,20 @@ class RegularReader:
             return None
         origin = {name: self._origin(name) for name in self.table.columns}
         kind = {origin[name]: _KIND.get(kind, pl.String) for name, kind in self.table.columns.items()}
-        wanted = pl.Series([*self.mapped, *self.selected], dtype=pl.Int64).implode()  # a list would cost 8 ms
+        is_mapped, is_selected = (_is_in("itemid", items) for items in (self.mapped, self.selected))
+        value = pl.col("value")
+        is_text = value.is_not_null() & value.cast(pl.Float64, strict=False).fill_null(math.nan).is_nan()
         try:
             rows = (
                 pl.scan_csv(
                     piece.data, has_header=False, schema={name: kind.get(name, pl.String) for name in self.header}
                 )
                 .select(pl.col(origin[name]).alias(name) for name in self.table.columns)
-                .filter(pl.col("itemid").is_in(wanted))
+                .filter(is_mapped | (is_selected & is_text))  # most rows are numbers of selected items
                 .collect()
             )
-            is_mapped = rows["itemid"].is_in(pl.Series(self.mapped, dtype=pl.Int64).implode())
-            others = rows.filter(~is_mapped & rows["value"].is_not_null())
-            others = others.filter(others["value"].cast(pl.Float64, strict=False).is_null())
-            mapped, others = (self._typed(part) for part in (rows.filter(is_mapped), others))
+            mapped, others = rows.filter(is_mapped), rows.filter(~is_mapped)
+            mapped, others = self._typed(mapped), self._typed(others)
         except pl.exceptions.PolarsError:
             return None
         return RegularRows(mapped, others.filter(others["value"].is_not_null()))
@@ -83,3 +84,7 @@ class RegularReader:
             for name, kind in self.table.columns.items()
             if kind != "BIGINT"
         )
+
+
+def _is_in(column: str, items: Sequence[int]) -> pl.Expr:
+    return pl.col(column).is_in(pl.Series(items, dtype=pl.Int64).implode())  # a list would cost 8 ms

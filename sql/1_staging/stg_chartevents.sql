@@ -39,5 +39,6 @@ WHERE
     OR (
         itemid IN (SELECT s.itemid FROM ehr_selected_itemid AS s)
         AND value IS NOT NULL
-        AND try_cast(value AS DOUBLE) IS NULL
+        -- 1_000 is no number, though the cast takes it for one; nor is NAN in other letters than nan and NaN
+        AND coalesce(isnan(try_cast(replace(value, '_', 'x') AS DOUBLE)), TRUE)
     )

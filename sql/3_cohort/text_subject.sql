@@ -8,15 +8,19 @@ WITH answer AS (
         hadm_id,
         stay_id
     FROM stg_chartevents
-    -- NAN in other letters than nan and NaN is a text too
-    WHERE itemid IS NULL OR (value IS NOT NULL AND coalesce(isnan(try_cast(value AS DOUBLE)), TRUE))
+    -- the same test as in staging
+    WHERE
+        itemid IS NULL
+        OR (value IS NOT NULL AND coalesce(isnan(try_cast(replace(value, '_', 'x') AS DOUBLE)), TRUE))
     UNION
     SELECT DISTINCT
         subject_id,
         hadm_id,
         NULL AS stay_id
     FROM stg_labevents
-    WHERE itemid IS NULL OR (value IS NOT NULL AND coalesce(isnan(try_cast(value AS DOUBLE)), TRUE))
+    WHERE
+        itemid IS NULL
+        OR (value IS NOT NULL AND coalesce(isnan(try_cast(replace(value, '_', 'x') AS DOUBLE)), TRUE))
 )
 
 SELECT DISTINCT a.subject_id

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from medpatch.align.channel import read_channels
-from medpatch.align.scaler import ScalerFit, load_scaler, published_scaler, save_scaler
+from medpatch.align.scaler import ScalerFit, load_scaler, moments, published_scaler, save_scaler
 from medpatch.config.error import ContractError
 
 NAMES = read_channels().numeric_names
@@ -25,7 +25,7 @@ def test_fitting_in_chunks_gives_mean_and_sample_deviation_of_all_rows() -> None
     rows = np.random.default_rng(0).normal(1e6, 2.0, size=(300, 2))
     fit = ScalerFit(("a", "b"))
     for part in (rows[:7], rows[7:7], rows[7:200], rows[200:]):
-        fit.add(part)
+        fit.add(moments(part))
     scaler = fit.finish()
     np.testing.assert_allclose(scaler.mean, rows.mean(axis=0))
     np.testing.assert_allclose(scaler.std, rows.std(axis=0, ddof=1), rtol=1e-9)
@@ -33,8 +33,8 @@ def test_fitting_in_chunks_gives_mean_and_sample_deviation_of_all_rows() -> None
 
 def test_a_channel_constant_in_train_is_centred_and_not_blown_up() -> None:
     fit = ScalerFit(("a",))
-    fit.add(np.full((1000, 1), 36.6))
-    fit.add(np.full((10, 1), 36.6))
+    fit.add(moments(np.full((1000, 1), 36.6)))
+    fit.add(moments(np.full((10, 1), 36.6)))
     np.testing.assert_allclose(fit.finish().apply(np.array([[37.6]])), [[1.0]])
 
 

@@ -1,11 +1,13 @@
 """Warehouse to tensor folder, end to end on a few stays."""
 
+import errno
 import json
 import logging
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,7 +26,7 @@ from medpatch.align.channel import read_channels
 from medpatch.align.scaler import load_scaler
 from medpatch.align.shard import write_shards
 from medpatch.align.tokenizer import load_tokenizer
-from medpatch.config.error import ContractError
+from medpatch.config.error import ContractError, ResourceError
 from medpatch.config.modality import Scaling
 from medpatch.config.name import Modality, Task
 from medpatch.contract.artifact import fingerprint
@@ -162,6 +164,18 @@ def test_the_scaler_and_the_vocabulary_know_the_train_split_alone(tmp_path: Path
     ]
 
 
+def test_bins_that_fitting_the_scaler_kept_give_the_bytes_of_bins_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medpatch.align.source.CHUNK_STAYS", 2)
+    write_warehouse(tmp_path / "mart", STAYS, events=EVENTS)
+    for kept_bytes in (0, 1, 2**20):
+        monkeypatch.setattr("medpatch.align.shard.KEPT_BYTES", kept_bytes)
+        align(tmp_path, tiny_config(EHR, scaling=Scaling.TRAIN), name=f"kept-{kept_bytes}")
+    made = [fingerprint(tmp_path / f"kept-{kept_bytes}") for kept_bytes in (0, 1, 2**20)]
+    assert len(set(made)) == 1
+
+
 def test_phenotyping_takes_whole_stays_and_25_labels_in_order(tmp_path: Path) -> None:
     hours = {3: 5.5, 5: 2.0, 7: 2.01, 9: 90.0, 11: 0.2}
     events = [(s, 0.1, HEART_RATE, 60.0) for s in STAYS]
@@ -199,6 +213,31 @@ def test_a_failure_in_the_middle_leaves_the_old_folder_and_nothing_beside_it(
         align(tmp_path, config)
     with pytest.raises(ContractError, match="Foo: 1 rows"):
         align(tmp_path, config, name="new")
+    assert fingerprint(tmp_path / "tensor") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mart", "tensor"]
+
+
+def test_a_full_disk_in_the_middle_is_named_and_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(EHR, scaling=Scaling.PUBLISHED, shard_stays=1)
+    write_warehouse(tmp_path / "mart", STAYS, events=EVENTS)
+    align(tmp_path, config)
+    before = fingerprint(tmp_path / "tensor")
+    write, written = pq.write_table, []
+
+    def write_one_shard(table: pa.Table, file: Path, **options: object) -> None:
+        if written:
+            file.write_bytes(b"PAR1 half of a sha")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(file)
+        write(table, file, **options)
+
+    monkeypatch.setattr("medpatch.align.writer.pq.write_table", write_one_shard)
+    for name in ("tensor", "new"):
+        written.clear()
+        with pytest.raises(ResourceError, match=rf"the disk is full: .* below {tmp_path}"):
+            align(tmp_path, config, name=name)
     assert fingerprint(tmp_path / "tensor") == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mart", "tensor"]
 

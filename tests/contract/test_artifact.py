@@ -1,14 +1,16 @@
 """Folders are whole or absent, and known to be current or not."""
 
+import errno
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from medpatch.config.error import ContractError
+from medpatch.config.error import ContractError, ResourceError
 from medpatch.contract.artifact import DESCRIPTION, fingerprint, is_current, writing
 
 
@@ -27,6 +29,23 @@ def test_error_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="half"), writing(tmp_path / "made", inputs="a") as aside:
         (aside / "file.txt").write_text("half")
         raise RuntimeError("half")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "no words"),
+        pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)"),
+    ],
+)
+def test_full_disk_is_named_with_its_folder_and_what_to_do(tmp_path: Path, error: Exception) -> None:
+    with (
+        pytest.raises(ResourceError, match=rf"the disk is full: .* below {tmp_path}.*free some") as raised,
+        writing(tmp_path / "made", inputs="a"),
+    ):
+        raise error
+    assert raised.value.__cause__ is error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,7 +18,9 @@ from medpatch.extract.raw_table import MISSING_VALUES
 Row = Mapping[str, str]
 Tables = Mapping[str, list[dict[str, str]]]
 SLACK = 1e-6
-DIGITS = re.compile(r"(\d+(\.\d*)?|\.\d+)")
+DIGITS = re.compile(r"(\d+(\.\d*)?|\.\d+)", re.ASCII)
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+PAIR = re.compile(r"(\d+)/(\d+)", re.ASCII)
 TEXT_MAXIMUM = ("Heart Rate", "Respiratory rate", "Mean blood pressure")
 
 
@@ -56,7 +58,8 @@ def cohort(tables: Tables) -> list[Stay]:
     for i in one_unit:
         a, p = admissions[i["subject_id"], i["hadm_id"]], patients[i["subject_id"]]
         is_only = sum(other["hadm_id"] == i["hadm_id"] for other in one_unit) == 1
-        if is_only and p["anchor_age"] and int(p["anchor_age"]) >= 18:
+        age = int(p["anchor_age"] or 0)
+        if is_only and (age >= 18 or age < 0):  # a negative age counts as 90
             within = [time(a["admittime"]) <= time(t) <= time(a["dischtime"]) for t in (p["dod"], a["deathtime"]) if t]
             los = 24 * float(i["los"]) if i["los"] else math.nan
             found.append(Stay(i["subject_id"], i["hadm_id"], i["stay_id"], time(i["intime"]),
@@ -66,11 +69,11 @@ def cohort(tables: Tables) -> list[Stay]:
 
 def diagnosis_codes(tables: Tables, stay: Stay) -> set[str]:
     """Codes of the admission that the dictionary has, whatever their version."""
-    known = {d["icd_code"] for d in tables["d_icd_diagnoses"]}
+    known = {d["icd_code"].strip() for d in tables["d_icd_diagnoses"]}
     return {
-        d["icd_code"]
+        d["icd_code"].strip()
         for d in tables["diagnoses_icd"]
-        if (d["subject_id"], d["hadm_id"]) == (stay.subject_id, stay.hadm_id) and d["icd_code"] in known
+        if (d["subject_id"], d["hadm_id"]) == (stay.subject_id, stay.hadm_id) and d["icd_code"].strip() in known
     }
 
 
@@ -97,7 +100,7 @@ def cells(tables: Tables, stays: list[Stay]) -> dict[str, dict[tuple[float, str]
                 valid[row["subject_id"]].append((time(row["charttime"]), stay.stay_id, row, name))
     found: dict[str, dict[tuple[float, str], float | str]] = defaultdict(dict)
     for subject_id, rows in valid.items():
-        has_text = any(number(row["value"]) is None for _, _, row, _ in rows)
+        has_text = any(is_text(row["value"]) for _, _, row, _ in rows)
         values: dict[tuple[datetime, str], list[float | str]] = defaultdict(list)
         times: dict[datetime, set[str]] = defaultdict(set)
         for when, stay_id, row, name in rows:
@@ -118,13 +121,18 @@ def cells(tables: Tables, stays: list[Stay]) -> dict[str, dict[tuple[float, str]
 def cleaned(variable: str, row: Row, *, has_text: bool) -> float | str | None:
     """The value of a row; text of rates and answers is kept where the subject has any text."""
     text = row["value"]
+    if variable in answers():
+        return text if text in answers()[variable] else None
+    pair = PAIR.fullmatch(text)
+    if pair is not None and variable.endswith("tolic blood pressure"):
+        text = pair.group(1 + variable.startswith("Diastolic"))
+    if number(text) is None:
+        return None
     if variable in TEXT_MAXIMUM:
         return text if has_text else number(text)
-    if variable.startswith("Glascow"):
-        return text
     if variable in ("Glucose", "pH", "Oxygen saturation") and has_text and not DIGITS.fullmatch(text):
         return None
-    value = float(text.split("/")[variable.startswith("Diastolic")] if "/" in text else text)
+    value = float(text)
     converted = {
         "Fraction inspired oxygen": value / 100,
         "Oxygen saturation": value * 100 if value <= 1 else value,
@@ -145,12 +153,21 @@ def samples(stays: list[Stay], tables: Tables, found: Mapping[str, Mapping], *, 
     return kept
 
 
+@cache
+def answers() -> dict[str, list[str]]:
+    """Categorical channel -> its answers."""
+    rows = seed("ehr_variable")
+    return {row["variable"]: row["possible_values"].split("|") for row in rows if row["is_categorical"] == "1"}
+
+
 def number(text: float | str) -> float | None:
     """The number that a text is, or None."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return float(text) if isinstance(text, float) or NUMBER.fullmatch(text.strip()) else None
+
+
+def is_text(text: str) -> bool:
+    """True if a reader of columns of numbers, which knows infinity, does not take it for one."""
+    return number(text) is None and text.strip().lower().lstrip("+-") not in ("inf", "infinity")
 
 
 def time(text: str) -> datetime:

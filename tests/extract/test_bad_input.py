@@ -45,6 +45,8 @@ def stage_changed(tmp_path: Path, changes: dict[str, str]) -> Path:
         ("icu/icustays", ",3\n", ",3 days\n", r"line 2 .*another type in column los"),
         ("hosp/diagnoses_icd", "2,20,1", "2,B0,1", r"line 3 .*another type in column hadm_id"),
         ("icu/chartevents", ",101,101,", ",101,1O1,", r"line 5 .*another type in column valuenum"),
+        ("icu/chartevents", ",101,101,", ",101,1_01,", r"line 5 .*another type in column valuenum"),
+        ("hosp/diagnoses_icd", "2,20,1", "2,2_0,1", r"line 3 .*another type in column hadm_id"),
         ("icu/chartevents", ",88,88,", ",\udcff,88,", r"line 2 .*not UTF-8"),
         ("hosp/admissions", "ASIAN - KOREAN", "ASIAN \udcff", r"line 3 .*not UTF-8"),
         ("hosp/admissions", "ASIAN - KOREAN", '"ASIAN" - KOREAN', r"line 3 .*quoted text is not closed"),

@@ -16,7 +16,7 @@ from . import restatement
 from .conftest import write_gz
 from .messy import FOLDER, HEADERS, messy_tables
 
-SEEDS = (0, 1, 9)
+SEEDS = (0, 6, 22)
 
 
 def write_tables(tables: restatement.Tables, folder: Path) -> Path:
