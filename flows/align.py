@@ -9,7 +9,7 @@ from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.fan import spread_over
 from flows.gate import publish_gate
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -69,14 +69,15 @@ def align_steps(run: RunContext, warehouse_fingerprint: str) -> str:
 
 
 @flow(name="align")
+@described
 def align(
     preset: Preset,
     raw_dir: RawDir = None,
     *,
     work_dir: WorkDir = None,
-    overrides: Overrides = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
+    overrides: Overrides = None,
 ) -> None:
     """Everything up to the tensors; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)

@@ -71,6 +71,11 @@ class RunContext:
         return self.paths.work_dir / f"data-{self.config.data_digest(self.raw_fingerprint + content)}"
 
     @property
+    def data_digest(self) -> str:
+        """Names the tensors."""
+        return self.data_dir.name.removeprefix("data-")
+
+    @property
     def warehouse_dir(self) -> Path:
         """Mart tables as Parquet."""
         return self.table_dir or self.data_dir / "1_warehouse"

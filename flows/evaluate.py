@@ -14,7 +14,7 @@ from flows.evidence import track_data, track_gates
 from flows.extract import extract_steps
 from flows.gate import publish_gate
 from flows.gpu import gpu_slot
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.registry import register
 from flows.show import show_links, show_result
@@ -26,7 +26,7 @@ from medpatch.config.base import digest_of
 from medpatch.config.code import PREDICTION_CODE, REPORT_CODE
 from medpatch.config.name import Modality, Split
 from medpatch.contract.artifact import written_folders
-from medpatch.track.log import describe, log_counts, log_metrics, log_report
+from medpatch.track.log import describe, log_counts, log_metrics, log_report, set_tags
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
 
@@ -104,14 +104,15 @@ def track_report(run: RunContext, trained: Trained, *, parent: TrackedRun) -> No
     from medpatch.data.spec import tensor_spec
     from medpatch.evaluate.fact import read_ledger
     from medpatch.evaluate.finished import read_markdown, read_metrics
+    from medpatch.evaluate.name import title
 
-    log_metrics(parent, {"data/test_reads": float(len(read_ledger(test_ledger(run))))})
+    set_tags(parent, {"test_reads": str(len(read_ledger(test_ledger(run))))})
     for model, metrics in read_metrics(run.report_dir).items():
         if model == "medpatch":
             log_metrics(parent, metrics)
         child = trained.children.get(model)
         if child is None:
-            with child_run(parent, model, model=model) as child:
+            with child_run(parent, model, model=model, title=title(model)) as child:
                 log_metrics(child, metrics)
         else:
             log_metrics(child, metrics)
@@ -148,7 +149,7 @@ def run_facts(run: RunContext, seeds: tuple[int, ...], *, reads: "tuple[TestRead
     return RunFacts(
         preset=run.preset,
         run=run.run_dir.name.removeprefix("run-"),
-        data=run.data_dir.name.removeprefix("data-"),
+        data=run.data_digest,
         commit=code.commit[:12] + ("+" if code.is_dirty else ""),
         seeds=seeds,
         dropped=dropped_modalities(run),
@@ -211,14 +212,15 @@ def _whole_inputs(run: RunContext, tensors: str) -> str:
 
 
 @flow(name="evaluate")
+@described
 def evaluate(
     preset: Preset,
     raw_dir: RawDir = None,
     *,
     work_dir: WorkDir = None,
-    overrides: Overrides = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
+    overrides: Overrides = None,
 ) -> Path:
     """Everything up to the report; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)

@@ -41,7 +41,7 @@ def tensor_gate(run: RunContext) -> Path:
 def track_gates(run: RunContext, parent: TrackedRun) -> None:
     """Every gate of the run, and the page that lists those of the work folder."""
     gates = (table_gate(run), tensor_gate(run), run.run_dir / "4_prediction_gate")
-    log_gates(parent, gates)
+    log_gates(parent, gates, with_counts=False)
     for gate in gates:
         log_report(parent, gate, folder=f"gate/{gate.name}")
     index = run.paths.work_dir / INDEX

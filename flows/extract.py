@@ -6,7 +6,7 @@ from flows.collect import note_use
 from flows.context import RunContext
 from flows.ensure import ensure
 from flows.gate import publish_gate
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, TableDir, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, TableDir, WorkDir, described
 from flows.progress import progress_bar
 from flows.show import show_cohort
 from flows.start import start
@@ -74,15 +74,16 @@ def extract_steps(run: RunContext) -> str:
 
 
 @flow(name="extract")
+@described
 def extract(
     preset: Preset,
     raw_dir: RawDir = None,
     *,
     work_dir: WorkDir = None,
-    overrides: Overrides = None,
     table_dir: TableDir = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
+    overrides: Overrides = None,
 ) -> None:
     """Extraction alone."""
     places = {"raw_dir": raw_dir, "work_dir": work_dir, "table_dir": table_dir}

@@ -13,7 +13,7 @@ from medpatch.track.find import is_of_newer_mlflow
 
 logger = logging.getLogger(__name__)
 
-KEEPS = "What earlier steps left is kept: the next run goes on from there."
+KEEPS = "What earlier steps left is kept: mend the cause, and the next run goes on from there."
 FAILED = "Finished in state Failed"
 TOLD = "_medpatch_told"
 """Mark of an error that stands in the log."""
@@ -107,7 +107,9 @@ def _show(step: str, *, cause: str, remedy: str) -> None:
     if FlowRunContext.get() is None:
         return
     try:
-        create_markdown_artifact(f"**Step** {step}\n\n**Cause** {cause}\n\n**What to do** {remedy}\n", key="failure")
+        cause = cause.removeprefix(f"{step}: ")
+        text = f"**Step** {step}\n\n**Cause** {cause}\n\n**What to do** {remedy}\n"
+        create_markdown_artifact(text, key="failure", description=f"why {step} failed, and what to do")
     except Exception as error:  # the failure itself matters more than its picture
         logger.warning("the failure could not be shown in the run's page (%s)", type(error).__name__)
 

@@ -60,4 +60,5 @@ def _write(target: Path, results: Sequence[GateResult], *, inputs: str) -> None:
 
 def _show(target: Path, *, key: str) -> None:
     if FlowRunContext.get() is not None:
-        create_markdown_artifact((target / "gate.md").read_text(), key=key)
+        text = (target / "gate.md").read_text()
+        create_markdown_artifact(text, key=key, description="what was expected of the data, and what broke it")

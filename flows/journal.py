@@ -21,13 +21,20 @@ logger = logging.getLogger(__name__)
 LEFT_OPEN = ("RUNNING", "PENDING", "CANCELLING")
 
 
-def open_entry(paths: PathConfig) -> None:
-    """Close what dead processes left, then write down this process and its flow run."""
+def open_entry(paths: PathConfig, *, name: str | None = None) -> None:
+    """Close what dead processes left, name this flow run, then write down this process and it.
+
+    Args:
+        paths: of the run.
+        name: of the flow run from now on; None leaves the one it has.
+    """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
     with get_client(sync_client=True) as client:
         close_abandoned(paths, client)
+        if name is not None:
+            client.update_flow_run(context.flow_run.id, name=name)
     _write(paths, str(context.flow_run.id), mlflow_runs=[])
 
 

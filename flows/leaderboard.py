@@ -16,7 +16,7 @@ from flows.ensure import ensure
 from flows.evaluate import evaluated_run, look_at_test, run_facts
 from flows.extract import extract_steps
 from flows.job import trained_rivals
-from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
+from flows.parameter import Arms, Models, Overrides, Preset, RawDir, RunnerSettings, Seeds, WorkDir, described
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan
 from flows.progress import progress_bar
@@ -92,6 +92,7 @@ def board_inputs(board: Board) -> str:
 def track_leaderboard(board: Board, report: str) -> None:
     """The report and one child run per model in MLflow; once per report."""
     from medpatch.evaluate.finished import read_markdown, read_metrics
+    from medpatch.evaluate.name import title
 
     run = board.first
     if _tracked(board) == report:
@@ -100,7 +101,7 @@ def track_leaderboard(board: Board, report: str) -> None:
         open_tracking(run.paths),
         run.config,
         preset=run.preset,
-        data_digest=run.data_dir.name.removeprefix("data-"),
+        data_digest=run.data_digest,
         made_up=run.made_up is not None,
         model="leaderboard",
     ) as parent:
@@ -110,7 +111,7 @@ def track_leaderboard(board: Board, report: str) -> None:
         for model, metrics in read_metrics(board.report_dir).items():
             if model == "medpatch":
                 log_metrics(parent, metrics)
-            with child_run(parent, f"{model}, mean of seeds", model=model) as child:
+            with child_run(parent, f"{model}, mean of seeds", model=model, title=title(model)) as child:
                 log_metrics(child, metrics)
         log_report(parent, board.report_dir)
         describe(parent, read_markdown(board.report_dir))
@@ -130,34 +131,25 @@ def _tracked(board: Board) -> str | None:
 
 
 @flow(name="leaderboard", flow_run_name="leaderboard-{preset}")
+@described
 def leaderboard(
     preset: Preset = PresetName.tiny_in_hospital_mortality,
     *,
-    models: str = ALL,
-    seeds: int = 3,
-    arms: str = NONE,
+    models: Models = ALL,
+    seeds: Seeds = 3,
+    arms: Arms = NONE,
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
-    overrides: Overrides = None,
     runner: RunnerSettings = None,
+    overrides: Overrides = None,
 ) -> Path:
     """Train or reuse every model on identical data, once per seed, and compare them in one report.
-
-    Args:
-        preset: named configuration.
-        models: "all", or names of rivals joined by commas.
-        seeds: trainings; train.seed, train.seed + 1, ...
-        arms: names of arms joined by commas, each trained with less to read for every seed.
-        raw_dir: folder with the MIMIC data sets; default MEDPATCH_RAW_DIR, else work/raw.
-        work_dir: folder for everything that is written; default MEDPATCH_WORK_DIR, else work.
-        overrides: single fields by dotted name, for example {"train.seed": 3}.
-        runner: where models and seeds are trained.
 
     Returns:
         The folder of the report.
     """
     places = {"raw_dir": raw_dir, "work_dir": work_dir, "overrides": overrides}
-    start(preset, **places)
+    start(preset, **places, renames=False)
     board = plan(preset, models=models, seeds=seeds, arms=arms, **places).on(runner)
     train_board(board)
     for number, run in enumerate(board.every_run, start=1):

@@ -1,15 +1,44 @@
 """The parameters of the flows as types, so that a form shows choices, units and limits and refuses the rest."""
 
+from collections.abc import Callable, Iterable
 from functools import cache
+from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic.fields import FieldInfo
 
+from medpatch.config.arm import Arm
+from medpatch.config.name import Rival
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.preset import PresetName
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def described(function: Function) -> Function:
+    """The function of a flow, its docstring completed by what the types of its parameters say of them.
+
+    Prefect's form shows a parameter by the docstring alone and leaves out the description of its type.
+    """
+    told = {name: _description(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
+    lines = [f"    {name}: {text}" for name, text in told.items() if text]
+    function.__doc__ = "\n".join([cleandoc(function.__doc__ or ""), "", "Args:", *lines])
+    return function
+
+
+def _description(hint: Any) -> str | None:
+    """What the metadata of an annotated type say; None where they say nothing."""
+    metadata: Iterable[Any] = get_args(hint)[1:]
+    for one in metadata:
+        if isinstance(one, FieldInfo) and one.description:
+            return one.description
+        if isinstance(one, WithJsonSchema) and one.json_schema:
+            return one.json_schema.get("description")
+    return None
 
 
 def field_schemas() -> dict[str, dict[str, Any]]:
@@ -60,7 +89,11 @@ def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
     return {**kept, "items": {}} if kept.get("type") == "array" and "items" not in kept else kept
 
 
-Preset = Annotated[PresetName, Field(description="named configuration")]
+PRESET_HELP = (
+    "what is predicted, and how large: in_hospital_mortality (from the first 48 h) or phenotyping (25 conditions, "
+    "whole stay); tiny_… has encoders small enough for two CPU cores, the others are of paper size"
+)
+Preset = Annotated[PresetName, Field(description=PRESET_HELP)]
 RawDir = Annotated[
     Path | None,
     Field(description="folder with the MIMIC data sets; empty: MEDPATCH_RAW_DIR of the worker, else raw/ in work_dir"),
@@ -78,7 +111,8 @@ Overrides = Annotated[
         {
             "type": "object",
             "title": "overrides",
-            "description": 'single fields changed by dotted name, for example {"train.seed": 3}',
+            "description": "fields that differ from the preset, as in {'train.seed': 3}; leave the others untouched: a "
+            "box or switch that is not touched stays as in the preset, however it looks",
             "properties": field_schemas(),
             "additionalProperties": False,
         }
@@ -87,6 +121,15 @@ Overrides = Annotated[
 Refresh = Annotated[
     tuple[Step, ...],
     Field(description="do these steps, and all after them, again although nothing changed"),
+]
+Models = Annotated[str, Field(description=f"all, or some of these joined by commas: {', '.join(Rival)}")]
+Seeds = Annotated[int, Field(ge=1, description="trainings of each model, with train.seed, train.seed + 1, ...")]
+Arms = Annotated[
+    str,
+    Field(
+        description=f"none, or some of these joined by commas: {', '.join(Arm)}; "
+        "in each MedPatch is trained with less to read"
+    ),
 ]
 RunnerSettings = Annotated[
     RunnerConfig | None, Field(description="where the parts of a step run; empty: in one process of this machine")

@@ -9,7 +9,7 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.evaluate import model_steps
 from flows.extract import extract_steps
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.start import start
 from medpatch.config.preset import PresetName
 
@@ -23,22 +23,17 @@ def pipeline_steps(run: RunContext) -> Path:
 
 
 @flow(name="medpatch", flow_run_name="{preset}")
+@described
 def full_pipeline(
     preset: Preset = PresetName.tiny_in_hospital_mortality,
     raw_dir: RawDir = None,
     *,
     work_dir: WorkDir = None,
-    overrides: Overrides = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
+    overrides: Overrides = None,
 ) -> Path:
     """From raw MIMIC files to an evaluated MedPatch run; what is current is reused.
-
-    Args:
-        preset: named configuration.
-        raw_dir: folder with the MIMIC data sets; default MEDPATCH_RAW_DIR, else work/raw.
-        work_dir: folder for everything that is written; default MEDPATCH_WORK_DIR, else work.
-        overrides: single fields by dotted name, for example {"train.seed": 3}.
 
     Returns:
         The folder of the report.

@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.context import RunContext
-from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir, described
 from flows.pipeline import pipeline_steps
 from flows.start import start
 from flows.step import step
@@ -62,13 +62,14 @@ def append_history(run: RunContext, report_dir: Path) -> None:
 
 
 @flow(name="data-refresh", flow_run_name="{preset}")
+@described
 def data_refresh(
     preset: Preset = PresetName.tiny_in_hospital_mortality,
     raw_dir: RawDir = None,
     *,
     work_dir: WorkDir = None,
-    overrides: Overrides = None,
     runner: RunnerSettings = None,
+    overrides: Overrides = None,
 ) -> State:
     """Run the pipeline if a raw file, an image or a setting changed since the last refresh of this preset."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)

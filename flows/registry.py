@@ -35,6 +35,18 @@ def register(run: RunContext, fusion_dir: Path, *, parent: TrackedRun) -> Regist
         save=lambda folder, model_id: save_pyfunc(folder, fusion_dir, head=head, model_id=model_id),
         name=model_name(run),
         validation_auroc=result.best.get("val_auroc"),
+        description=_description(run),
+    )
+
+
+def _description(run: RunContext) -> str:
+    """What the registry says of the model of this task."""
+    from medpatch.evaluate.name import MEDPATCH, TASK_WORDS, title
+
+    data = f"**Made-up data.** {run.made_up}" if run.made_up else "MIMIC-IV."
+    return (
+        f"{title(MEDPATCH)} for {TASK_WORDS[run.config.cohort.task]}. {data} `champion` is the version with the best "
+        "macro AUROC on validation among those of the newest data; how to serve it: docs/operations.md."
     )
 
 

@@ -57,7 +57,7 @@ def search_flow(
     from medpatch.train.search import SearchSettings, search
 
     ways = {"raw_dir": raw_dir, "work_dir": work_dir}
-    run = start(preset, overrides=overrides, **ways)
+    run = start(preset, overrides=overrides, **ways, renames=False)
     first = run.config.train.seed
     settings = SearchSettings(trials, tuple(range(first, first + seeds)), low, high)
     tensors = align_steps(run, extract_steps(run))
@@ -67,7 +67,7 @@ def search_flow(
         def judge(trial: int, rate: float, seed: int) -> float:
             changed = {**(overrides or {}), searched_field(part): rate, "train.seed": seed}
             name = f"trial-{trial}-seed-{seed}"
-            own = start(preset, overrides=changed, **ways)
+            own = start(preset, overrides=changed, **ways, renames=False)
             tags = {"trial": str(trial), "seed": str(seed)}
             with child_run(trial_run(trial, rate), name, model=judged_model(part), tags=tags) as child:
                 score = train_and_score(own, part, tensors=tensors, parent=child)

@@ -10,10 +10,12 @@ from prefect.context import FlowRunContext
 from flows.context import RunContext
 from flows.record import MLFLOW, running_address
 from medpatch.contract.table import warehouse_file
+from medpatch.evaluate.name import title
 from medpatch.track.find import run_page, table_page
 from medpatch.track.run import TrackedRun
 
 CRITERION = "stays that meet each criterion, one after the other"
+DIGITS = 4
 ACCOUNT = "rows read and kept, by source table and rule"
 
 
@@ -34,7 +36,8 @@ def show_result(run: RunContext, *, markdown: str, metrics: dict[str, dict[str, 
     """The result table as the report prints it, and the same numbers as a table one can sort."""
     if FlowRunContext.get() is None:
         return
-    create_markdown_artifact(markdown, key="result-table", description=run.run_dir.name)
+    about = f"test split, as the report prints it; {run.run_dir.name}"
+    create_markdown_artifact(markdown, key="result-table", description=about)
     create_table_artifact(metric_rows(metrics), key="metrics", description="test split, every model on every stay")
 
 
@@ -42,9 +45,15 @@ def metric_rows(metrics: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
     """One row per model with its overall numbers; those of single labels are left to the report."""
     columns = list(dict.fromkeys(name for numbers in metrics.values() for name in numbers if name.count("/") == 1))
     return [
-        {"model": model, **{name.removeprefix("test/"): numbers.get(name) for name in columns}}
+        {"title": title(model), **{name.removeprefix("test/"): _rounded(numbers.get(name)) for name in columns}}
+        | {"model": model}
         for model, numbers in metrics.items()
     ]
+
+
+def _rounded(number: float | None) -> float | None:
+    """As many digits as one reads; the report has all."""
+    return None if number is None else round(number, DIGITS)
 
 
 def show_links(run: RunContext, parent: TrackedRun) -> None:
@@ -59,11 +68,12 @@ def show_links(run: RunContext, parent: TrackedRun) -> None:
     }
     for key, (text, page) in links.items():
         if page is not None:
-            create_link_artifact(page, link_text=text, key=key)
+            create_link_artifact(page, link_text=text, key=key, description=text)
     create_markdown_artifact(
         f"| what | where |\n|---|---|\n"
         f"| MLflow run | `{parent.run_id}` in `{run.paths.shown_tracking_uri}` |\n"
         f"| report | `{run.report_dir / 'index.html'}` |\n"
         f"| gates | `{run.paths.work_dir / 'gate' / 'index.html'}` |\n",
         key="where-to-look",
+        description="folders of the MLflow run, the report and the gates",
     )

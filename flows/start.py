@@ -13,6 +13,7 @@ from medpatch.config.preset import preset as find_preset
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.artifact import is_whole
 from medpatch.contract.refresh import Step, refresh_from
+from medpatch.track.run import run_mark
 
 
 def settle(
@@ -51,6 +52,7 @@ def start(
     table_dir: Path | None = None,
     refresh: Collection[Step] = (),
     runner: RunnerConfig | None = None,
+    renames: bool = True,
 ) -> RunContext:
     """What a flow begins with: `settle`, and the runs of killed processes closed.
 
@@ -62,6 +64,7 @@ def start(
         table_dir: as in `settle`.
         refresh: steps to do again, each with all that follow it, whatever is current.
         runner: where the parts of a step run; None means here.
+        renames: the flow run is named as its MLflow run is; False where it stands for several of them.
 
     Raises:
         ConfigError: unknown preset or field, or a value that its field refuses.
@@ -72,7 +75,7 @@ def start(
 
     hide_tracebacks()
     run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
-    open_entry(run.paths)
+    open_entry(run.paths, name=f"{preset} {run_mark(run.config, run.data_digest)}" if renames else None)
     refresh_from(refresh)
     return run if runner is None else replace(run, runner=runner)
 

@@ -24,14 +24,17 @@ RECORD, TRAIN_RECORD = "mlflow_run.json", "mlflow_train.json"
 @contextmanager
 def tracked(run: RunContext) -> Iterator[TrackedRun]:
     """The MLflow parent run of this pipeline run; marked FAILED if the block raises."""
+    from medpatch.evaluate.name import MEDPATCH, title
+
     with (
         explained("mlflow"),
         parent_run(
             open_tracking(run.paths),
             run.config,
             preset=run.preset,
-            data_digest=run.data_dir.name.removeprefix("data-"),
+            data_digest=run.data_digest,
             made_up=run.made_up is not None,
+            title=title(MEDPATCH),
         ) as parent,
         system_metrics(parent),
     ):

@@ -18,7 +18,7 @@ from flows.extract import extract_steps
 from flows.feature import encode_modality, pool_modality
 from flows.gpu import gpu_slot
 from flows.job import confidence_job, earlier_dirs, fusion_job, rival_job, trained_rivals, unimodal_job
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir
+from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -135,14 +135,15 @@ def train_modality(
 
 
 @flow(name="train")
+@described
 def train(
     preset: Preset,
     raw_dir: RawDir = None,
     *,
     work_dir: WorkDir = None,
-    overrides: Overrides = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
+    overrides: Overrides = None,
 ) -> None:
     """Everything up to the checkpoints; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
@@ -172,10 +173,11 @@ def _list_models(run: RunContext, trained: Trained) -> None:
 
 def _train(job: "Job", parent: TrackedRun, *, name: str, model: str) -> TrackedRun:
     """Train unless the checkpoint is current; either way the child run shows how training went."""
+    from medpatch.evaluate.name import title
     from medpatch.train.launch import run_job
     from medpatch.train.result import read_history
 
-    with child_run(parent, name, model=model, tags={"stage": name}) as child:
+    with child_run(parent, name, model=model, title=title(model), tags={"stage": name}) as child:
 
         def make() -> None:
             with progress_bar(f"training {name}") as progress, live_metrics(child) as log_metric:

@@ -18,6 +18,7 @@ EARLY = "early"
 ENSEMBLE = "ensemble"
 ENSEMBLE_MEMBERS = (EARLY, "joint", LATE)
 UNIMODAL_PREFIX = "unimodal_"
+CONFIDENCE_PREFIX = "confidence_"
 WITHOUT_PREFIX = "medpatch_without_"
 """Rows of MedPatch with one modality taken away from every stay: for drop curves, not for the result tables."""
 AVAILABILITY = "availability"
@@ -102,6 +103,13 @@ def style(model: str) -> ModelStyle:
     colour = _SPARE[sum(model.encode()) % len(_SPARE)]
     words = model.replace("_", " ").capitalize()
     return ModelStyle(words, words[:14], colour, "h", (0, (3, 1, 1, 1, 1, 1)))
+
+
+def title(model: str) -> str:
+    """The words of the result tables for a model, or for the stage that judges the tokens of one modality."""
+    if model.startswith(CONFIDENCE_PREFIX):
+        return f"{style(unimodal(model.removeprefix(CONFIDENCE_PREFIX))).label}: confidence of its tokens"
+    return style(model).label
 
 
 def in_order(models: Iterable[str]) -> tuple[str, ...]:

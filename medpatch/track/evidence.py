@@ -52,8 +52,14 @@ def log_accounting(run: TrackedRun, tables: Mapping[str, Sequence[Mapping[str, o
         client.log_text(run.run_id, text.getvalue(), f"accounting/{name}.csv")
 
 
-def log_gates(run: TrackedRun, gate_dirs: Sequence[Path]) -> None:
-    """Expectations judged, failed and warned over all gates, and how each came out."""
+def log_gates(run: TrackedRun, gate_dirs: Sequence[Path], *, with_counts: bool = True) -> None:
+    """How each gate came out, and expectations judged, failed and warned over all of them.
+
+    Args:
+        run: where.
+        gate_dirs: folders of the outcomes.
+        with_counts: False leaves the numbers out, where charts of a run should show its results alone.
+    """
     counts: dict[str, float] = {"gate/expectations": 0, "gate/failed": 0, "gate/warnings": 0}
     client = run.tracking.client()
     for folder in gate_dirs:
@@ -69,7 +75,8 @@ def log_gates(run: TrackedRun, gate_dirs: Sequence[Path]) -> None:
         counts["gate/warnings"] += broken.count("warning")
         word = "failed" if "critical" in broken else ("passed, warned" if broken else "passed")
         client.set_tag(run.run_id, f"gate.{folder.name}", word)
-    log_metrics(run, counts)
+    if with_counts:
+        log_metrics(run, counts)
 
 
 @contextmanager

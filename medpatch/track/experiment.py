@@ -19,6 +19,7 @@ COLUMNS = (
     "metrics.`test/auroc`",
     "metrics.`test/auprc`",
     "metrics.`test/brier`",
+    "tags.`model_title`",
     "attributes.`Duration`",
     "tags.`modalities`",
     "tags.`made_up`",

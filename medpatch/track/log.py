@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from medpatch.track.run import TrackedRun
+from medpatch.track.run import NOTE, TrackedRun
 
 METRICS_PER_BATCH = 1000
 REPORT_SUFFIXES = (".png", ".svg", ".html", ".md", ".csv", ".tex", ".json")
@@ -91,7 +91,6 @@ def log_counts(run: TrackedRun, counts: Mapping[str, int], *, digest: str, conte
     )
     tag = InputTag(key="mlflow.data.context", value=context)
     run.tracking.client().log_inputs(run.run_id, [DatasetInput(dataset, tags=[tag])])
-    log_metrics(run, {f"stays/{split}": float(count) for split, count in counts.items()})
 
 
 def log_report(run: TrackedRun, report_dir: Path, *, folder: str = "report") -> tuple[str, ...]:
@@ -107,9 +106,15 @@ def log_report(run: TrackedRun, report_dir: Path, *, folder: str = "report") -> 
     return tuple(str(file.relative_to(report_dir)) for file in files)
 
 
+def set_tags(run: TrackedRun, tags: Mapping[str, str]) -> None:
+    """Words about the run that one can search for."""
+    for key, value in tags.items():
+        run.tracking.client().set_tag(run.run_id, key, value)
+
+
 def describe(run: TrackedRun, markdown: str) -> None:
     """Text at the top of the run's page, for example the result table."""
-    run.tracking.client().set_tag(run.run_id, "mlflow.note.content", markdown)
+    run.tracking.client().set_tag(run.run_id, NOTE, markdown)
 
 
 def _log_all(run: TrackedRun, points: Sequence[tuple[str, object, int]]) -> None:

@@ -35,7 +35,12 @@ class Registered:
 
 
 def register_model(
-    run: TrackedRun, *, save: Callable[[Path, str], None], name: str, validation_auroc: float | None
+    run: TrackedRun,
+    *,
+    save: Callable[[Path, str], None],
+    name: str,
+    validation_auroc: float | None,
+    description: str = "",
 ) -> Registered:
     """Log a model below a run, register it, and move the alias `champion` if it is the best so far.
 
@@ -47,6 +52,7 @@ def register_model(
         save: writes an MLflow model folder: (folder to make, model id).
         name: registered model, for example "medpatch-phenotyping".
         validation_auroc: macro AUROC of the validation split; None counts as worst.
+        description: of the registered model, written when its first version is.
     """
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
@@ -60,7 +66,7 @@ def register_model(
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=description)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -70,6 +76,7 @@ def register_model(
         source=model.artifact_location,
         run_id=run.run_id,
         model_id=model.model_id,
+        description=_version_note(run, validation_auroc),
         tags={VALIDATION: str(score), DATA: run.tags.get(DATA, "")},
     ).version
     is_champion = _beats_champion(run, name, score=score)
@@ -77,6 +84,12 @@ def register_model(
         client.set_registered_model_alias(name, CHAMPION, version)
     logger.info("registered %s version %s%s", name, version, f" as {CHAMPION}" if is_champion else "")
     return Registered(name=name, version=str(version), model_id=model.model_id, is_champion=is_champion)
+
+
+def _version_note(run: TrackedRun, validation_auroc: float | None) -> str:
+    """One line that tells versions apart in the page of the registered model."""
+    score = "not known" if validation_auroc is None else f"{validation_auroc:.3f}"
+    return f"validation AUROC {score}, preset {run.tags.get('preset')}, data {run.tags.get(DATA)}"
 
 
 def _beats_champion(run: TrackedRun, name: str, *, score: float) -> bool:

@@ -23,6 +23,10 @@ LOCAL_SCHEMES = ("sqlite:", "file:", "/")
 SQLITE = "sqlite:///"
 PARAMS_PER_BATCH = 100
 UNKNOWN = "unknown"
+TITLE = "model_title"
+"""Tag: the model as the result tables print it."""
+NOTE = "mlflow.note.content"
+"""Tag that MLflow shows as the description of a run."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def parent_run(
     data_digest: str,
     made_up: bool = False,
     model: str = "medpatch",
+    title: str | None = None,
 ) -> Iterator[TrackedRun]:
     """The run of a whole pipeline, with the flattened configuration as its parameters.
 
@@ -107,6 +112,7 @@ def parent_run(
         data_digest: names the tensors.
         made_up: True if patients, or the pairing of modalities, are invented.
         model: what is reported.
+        title: what the result tables call it; None for what is no model.
     """
     commit = git_commit()
     tags = {
@@ -114,6 +120,7 @@ def parent_run(
         "profile": str(config.cohort.profile),
         "preset": preset,
         "model": model,
+        **({} if title is None else {TITLE: title}),
         "modalities": "+".join(config.modality.modalities),
         "data_digest": data_digest,
         "made_up": str(made_up).lower(),
@@ -132,11 +139,20 @@ def parent_run(
 
 @contextmanager
 def child_run(
-    parent: TrackedRun, name: str, *, model: str, tags: Mapping[str, str] | None = None
+    parent: TrackedRun, name: str, *, model: str, title: str | None = None, tags: Mapping[str, str] | None = None
 ) -> Iterator[TrackedRun]:
-    """A run below `parent`, for one model or one training stage; inherits its tags."""
+    """A run below `parent`, for one model or one training stage; inherits its tags.
+
+    Args:
+        parent: the run above.
+        name: of the run.
+        model: stable name of the model.
+        title: what the result tables call that model; None for what is no model.
+        tags: more of them.
+    """
     client = parent.tracking.client()
-    own = {**parent.tags, "model": model, **(tags or {}), "mlflow.parentRunId": parent.run_id}
+    words = {} if title is None else {TITLE: title, NOTE: f"**{title}** (`{model}`)"}
+    own = {**parent.tags, "model": model, **words, **(tags or {}), "mlflow.parentRunId": parent.run_id}
     with _open(client, parent.tracking, experiment_id=parent.experiment_id, name=name, tags=own) as run:
         yield run
 
@@ -147,7 +163,12 @@ def run_name(preset: str, config: PipelineConfig, *, data_digest: str) -> str:
     The task is left out: it is the experiment's.
     """
     size = preset.replace(str(config.cohort.task), "").strip("_") or "full"
-    return f"{size} {config.digest()[:4]}/{data_digest[:4]} s{config.train.seed}"
+    return f"{size} {run_mark(config, data_digest)}"
+
+
+def run_mark(config: PipelineConfig, data_digest: str) -> str:
+    """What tells runs of one preset apart: "8384/0f36 s1002"; names in MLflow and in Prefect end in it."""
+    return f"{config.digest()[:4]}/{data_digest[:4]} s{config.train.seed}"
 
 
 def log_params(run: TrackedRun, params: Mapping[str, object]) -> None:

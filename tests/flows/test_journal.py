@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.states import Running
 
 from flows import journal
@@ -37,6 +38,21 @@ def dead() -> dict[str, object]:
 @flow(name="left-open")
 def _nothing() -> None:
     return None
+
+
+@flow(name="named", flow_run_name="drawn")
+def _opens(paths: PathConfig, name: str | None) -> str:
+    journal.open_entry(paths, name=name)
+    return str(FlowRunContext.get().flow_run.id)
+
+
+@pytest.mark.parametrize(("name", "shown"), [("tiny 8384/0f36 s1002", "tiny 8384/0f36 s1002"), (None, "drawn")])
+def test_a_flow_run_is_shown_under_the_name_it_is_given(
+    paths: PathConfig, prefect_server: None, name: str | None, shown: str
+) -> None:
+    run = _opens(paths, name)
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run).name == shown
 
 
 def _open_flow_run() -> str:

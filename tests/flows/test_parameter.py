@@ -5,6 +5,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
+from flows.leaderboard import leaderboard
 from flows.parameter import field_schemas, known_fields
 from flows.pipeline import full_pipeline
 from medpatch.config.preset import in_hospital_mortality
@@ -19,6 +20,19 @@ def _complaints(**parameters: object) -> bool:
     except Exception:
         return True
     return False
+
+
+def test_the_form_says_of_every_parameter_what_it_is_and_ends_with_the_many_fields() -> None:
+    shown = sorted(SCHEMA["properties"].values(), key=lambda parameter: parameter["position"])
+    assert [parameter["title"] for parameter in shown if not parameter.get("description")] == []
+    assert [parameter["title"] for parameter in shown][-1] == "overrides"
+    assert "first 48 h" in shown[0]["description"]
+
+
+def test_the_form_of_the_leaderboard_names_the_choices() -> None:
+    shown = parameter_schema(leaderboard).model_dump_for_openapi()["properties"]
+    assert "boosted_trees" in shown["models"]["description"]
+    assert shown["seeds"]["minimum"] == 1
 
 
 def test_the_form_has_exactly_the_fields_that_mlflow_shows() -> None:

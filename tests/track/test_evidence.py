@@ -58,6 +58,15 @@ def test_gates_are_counted_and_tagged(run: TrackedRun, tmp_path: Path) -> None:
     assert data.tags["gate.2_tensor_gate"] == "passed, warned"
 
 
+def test_gates_without_counts_leave_the_charts_to_the_results(run: TrackedRun, tmp_path: Path) -> None:
+    folder = tmp_path / "1_warehouse_gate"
+    folder.mkdir()
+    (folder / "gate.json").write_text(json.dumps({"suites": []}))
+    log_gates(run, [folder], with_counts=False)
+    data = run.tracking.client().get_run(run.run_id).data
+    assert (data.tags["gate.1_warehouse_gate"], data.metrics) == ("passed", {})
+
+
 def test_the_load_of_the_machine_is_recorded(run: TrackedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medpatch.track.evidence.SAMPLE_SECONDS", 0.05)
     client, deadline = run.tracking.client(), time.monotonic() + 30
@@ -138,7 +147,9 @@ def _register(tracking: Tracking, name: str, score: float | None, data: str = "d
 def test_the_champion_is_the_best_on_validation_and_a_tie_changes_nothing(tracking: Tracking) -> None:
     scores = (0.7, 0.6, 0.8, 0.8, None)
     assert [_register(tracking, "best", score) for score in scores] == [True, False, True, False, False]
-    assert tracking.client().get_model_version_by_alias("best", CHAMPION).version in (3, "3")
+    champion = tracking.client().get_model_version_by_alias("best", CHAMPION)
+    assert champion.version in (3, "3")
+    assert champion.description == "validation AUROC 0.800, preset tiny, data d1"
 
 
 def test_a_model_of_other_data_takes_the_title(tracking: Tracking) -> None:

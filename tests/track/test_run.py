@@ -58,12 +58,13 @@ def test_interrupted_run_is_marked_killed(tracking: Tracking) -> None:
 def test_child_run_hangs_below_its_parent_and_inherits_the_tags(tracking: Tracking) -> None:
     with (
         parent_run(tracking, CONFIG, **IDENTITY) as parent,
-        child_run(parent, "unimodal-ehr", model="unimodal_ehr", tags={"stage": "unimodal"}) as child,
+        child_run(parent, "unimodal-ehr", model="unimodal_ehr", title="EHR only", tags={"stage": "unimodal"}) as child,
     ):
         pass
     tags = tracking.client().get_run(child.run_id).data.tags
     assert tags["mlflow.parentRunId"] == parent.run_id
     assert (tags["model"], tags["stage"], tags["data_digest"]) == ("unimodal_ehr", "unimodal", "abc123")
+    assert (tags["model_title"], tags["mlflow.note.content"]) == ("EHR only", "**EHR only** (`unimodal_ehr`)")
 
 
 def test_dying_child_fails_the_parent_too(tracking: Tracking) -> None:
