@@ -31,11 +31,13 @@ def open_entry(paths: PathConfig, *, name: str | None = None) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
+    own = str(context.flow_run.id)
     with get_client(sync_client=True) as client:
-        close_abandoned(paths, client)
+        close_abandoned(paths, client, own=own)
         if name is not None:
             client.update_flow_run(context.flow_run.id, name=name)
-    _write(paths, str(context.flow_run.id), mlflow_runs=[])
+    earlier = _read(_folder(paths) / f"{own}.json")
+    _write(paths, own, mlflow_runs=earlier["mlflow_runs"] if earlier else [])
 
 
 def note_mlflow_run(paths: PathConfig, run_id: str) -> None:
@@ -48,16 +50,22 @@ def note_mlflow_run(paths: PathConfig, run_id: str) -> None:
     _write(paths, str(context.flow_run.id), mlflow_runs=[*earlier["mlflow_runs"], run_id])
 
 
-def close_abandoned(paths: PathConfig, client: SyncPrefectClient) -> int:
+def close_abandoned(paths: PathConfig, client: SyncPrefectClient, *, own: str | None = None) -> int:
     """Mark the runs of dead processes of this machine: Crashed in Prefect, KILLED in MLflow; how many were open.
 
     A work folder may be shared: what another machine began is for that machine to close.
 
     A crashed flow run also gives back the slot of its deployment.
+
+    Args:
+        paths: of the work folder.
+        client: of the server.
+        own: flow run that this process continues, after a "Retry" of one that a process now dead began.
     """
     closed = 0
     for file, entry in _dead(paths):
-        closed += _crash(client, entry["flow_run"])
+        if entry["flow_run"] != own:
+            closed += _crash(client, entry["flow_run"])
         if entry["mlflow_runs"]:
             from medpatch.track.abandoned import close_runs
             from medpatch.track.run import open_tracking

@@ -16,6 +16,7 @@ from flows.ensure import ensure
 from flows.evaluate import evaluated_run, look_at_test, run_facts
 from flows.extract import extract_steps
 from flows.job import trained_rivals
+from flows.journal import note_mlflow_run
 from flows.parameter import Arms, Models, Overrides, Preset, RawDir, RunnerSettings, Seeds, WorkDir, described
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan
@@ -105,6 +106,7 @@ def track_leaderboard(board: Board, report: str) -> None:
         made_up=run.made_up is not None,
         model="leaderboard",
     ) as parent:
+        note_mlflow_run(run.paths, parent.run_id)
         client = parent.tracking.client()
         client.set_tag(parent.run_id, "mlflow.runName", f"leaderboard-{run.preset}")
         client.set_tag(parent.run_id, "seeds", ",".join(map(str, board.seeds)))

@@ -4,6 +4,7 @@ import json
 import secrets
 import urllib.error
 import urllib.request
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -96,10 +97,26 @@ def running_address(paths: PathConfig, name: str) -> str | None:
     return service.address if service is not None and service.answers else None
 
 
+class Answer(StrEnum):
+    """What an address does."""
+
+    WELL = "well"
+    SILENT = "silent"
+    """Something is there, too slow or with an error; or the way to it is broken."""
+    GONE = "gone"
+    """Nothing listens."""
+
+
 def answers(url: str) -> bool:
     """True if a GET of that address gives 200 within two seconds."""
+    return probe(url) is Answer.WELL
+
+
+def probe(url: str) -> Answer:
+    """What a GET of that address gives within two seconds."""
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
+            return Answer.WELL if response.status == 200 else Answer.SILENT
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        cause = getattr(error, "reason", error)
+        return Answer.GONE if isinstance(cause, ConnectionRefusedError) else Answer.SILENT

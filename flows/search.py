@@ -14,6 +14,7 @@ from flows.context import RunContext
 from flows.extract import extract_steps
 from flows.feature import drop_caches
 from flows.job import earlier_dirs
+from flows.journal import note_mlflow_run
 from flows.start import start
 from flows.train import train_fusion, train_modality, train_rival, train_unimodal
 from medpatch.config.base import digest_of
@@ -142,10 +143,11 @@ def _searched(run: RunContext, part: SearchPart) -> Iterator[TrackedRun]:
         open_tracking(run.paths),
         run.config,
         preset=run.preset,
-        data_digest=run.data_dir.name.removeprefix("data-"),
+        data_digest=run.data_digest,
         made_up=run.made_up is not None,
         model=f"search-{part}",
     ) as parent:
+        note_mlflow_run(run.paths, parent.run_id)
         yield parent
 
 

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from flows.process import start_tethered
 from flows.record import HOST, PREFECT, answers, read_record
 from flows.run_command import log_tail
+from flows.watch import end_with, watched
 from medpatch.config.error import ServiceError
 from medpatch.config.path import PathConfig, child_environment, prefect_api, set_prefect_api
 from medpatch.contract.lock import lock
@@ -27,10 +27,6 @@ READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
 DRAIN_SECONDS = 5.0
 POLL_SECONDS = 0.05
-SERVER_LOST = (
-    "the Prefect server stopped answering; what was finished is kept: run the same command again, with a server that "
-    "stays (`medpatch up`) or with a temporary one"
-)
 VIEW = "View at http"
 IMPORTED_LATE = "fastapi.encoders"
 """Prefect imports it when a flow begins; there is time for it while the server starts."""
@@ -56,6 +52,7 @@ def api_server(paths: PathConfig) -> Iterator[Api]:
 
     Enter before prefect is imported, which reads the address once; import it and ours before `wait`, for a
     temporary server takes seconds to start. It ends with the block, and with this process if it is killed.
+    Where any of them ends before the block does, this process ends too (`flows.watch`).
 
     Raises:
         ServiceError: PREFECT_API_URL does not answer, or (by `wait`) the temporary server did not start.
@@ -67,13 +64,16 @@ def api_server(paths: PathConfig) -> Iterator[Api]:
                 f"no Prefect server answers at PREFECT_API_URL={given}; start it (`medpatch up`), or unset the "
                 "variable to run with a temporary server"
             )
-        yield Api(given, wait=_no_wait)
+        with watched(given):
+            yield Api(given, wait=_no_wait)
         return
     record = read_record(paths)
     service = record.services.get(PREFECT) if record else None
     if service is not None and service.answers:
-        set_prefect_api(f"{service.address}/api")
-        yield Api(f"{service.address}/api", wait=_no_wait)
+        address = f"{service.address}/api"
+        set_prefect_api(address)
+        with watched(address):
+            yield Api(address, wait=_no_wait)
         return
     if service is not None:
         logger.warning("the Prefect server of `medpatch up` is down: using a temporary one; see `medpatch status`")
@@ -108,7 +108,7 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
                 raise ServiceError(f"Prefect's temporary server did not answer in time; {log_tail(log)}")
             time.sleep(POLL_SECONDS)
         starting.close()
-        threading.Thread(target=_end_with, args=(process, is_over), daemon=True).start()
+        end_with(process, is_over)
 
     gc.disable()  # the caller imports now, and nothing of that is ever freed
     try:
@@ -126,15 +126,6 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _end_with(server: subprocess.Popen[bytes], is_over: threading.Event) -> None:
-    """End this process where its server ends first: Prefect would ask it again for minutes, call after call."""
-    server.wait()
-    if not is_over.is_set():
-        sys.stderr.write(f"\nServerLostError: {SERVER_LOST}\n")
-        sys.stderr.flush()
-        os._exit(1)
 
 
 def say_where_to_look(work_dir: Path) -> None:

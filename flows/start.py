@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flows.context import RunContext, open_context
+from flows.watch import watch
 from medpatch.config.error import ConfigError
 from medpatch.config.override import apply_overrides
-from medpatch.config.path import PathConfig
+from medpatch.config.path import PathConfig, is_worker_run, prefect_api
 from medpatch.config.preset import preset as find_preset
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.artifact import is_whole
@@ -74,10 +76,19 @@ def start(
     from flows.journal import open_entry
 
     hide_tracebacks()
+    _watch_server()
     run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
     open_entry(run.paths, name=f"{preset} {run_mark(run.config, run.data_digest)}" if renames else None)
     refresh_from(refresh)
     return run if runner is None else replace(run, runner=runner)
+
+
+@cache
+def _watch_server() -> None:
+    """In the process of a worker's flow run, which no command watches over: end where the server ends."""
+    api = prefect_api()
+    if api and is_worker_run():
+        watch(api)
 
 
 def _own_folder(table_dir: Path) -> Path:

@@ -93,6 +93,11 @@ def prefect_api() -> str | None:
     return os.environ.get("PREFECT_API_URL")
 
 
+def is_worker_run() -> bool:
+    """True in the process that a Prefect worker started for one flow run, and for nothing else."""
+    return "PREFECT__FLOW_RUN_ID" in os.environ
+
+
 def set_prefect_api(address: str) -> None:
     """Make this process and its children use that Prefect API; call before prefect is imported."""
     os.environ["PREFECT_API_URL"] = address

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 
 from medpatch.track.run import Tracking
 
+MOST_CHILDREN = 10_000
+"""Trials or models below one run: more than there are."""
+
 logger = logging.getLogger(__name__)
 
 
 def close_runs(tracking: Tracking, run_ids: Iterable[str]) -> int:
-    """Mark those runs and the children below them KILLED if they are still RUNNING; how many were."""
+    """Mark those runs and all below them KILLED if they are still RUNNING; how many were."""
     from mlflow.exceptions import MlflowException
 
     client, closed = tracking.client(), 0
@@ -18,8 +21,11 @@ def close_runs(tracking: Tracking, run_ids: Iterable[str]) -> int:
             parent = client.get_run(run_id)
         except MlflowException:  # deleted meanwhile, or of another store
             continue
-        children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
-        for run in (parent, *children):
+        below = [parent]
+        while below:
+            run = below.pop()
+            query = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+            below += client.search_runs([run.info.experiment_id], query, max_results=MOST_CHILDREN)
             if run.info.status == "RUNNING":
                 client.set_terminated(run.info.run_id, status="KILLED")
                 closed += 1

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from flows import journal
 from flows.process import birth
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import tiny_in_hospital_mortality
-from medpatch.track.run import open_tracking, parent_run
+from medpatch.track.abandoned import close_runs
+from medpatch.track.run import child_run, open_tracking, parent_run
 
 
 @pytest.fixture
@@ -117,6 +119,45 @@ def test_mlflow_runs_of_a_dead_process_are_marked_killed(
     with get_client(sync_client=True) as client:
         assert journal.close_abandoned(paths, client) == 2
     assert tracking.client().get_run(run.run_id).info.status == "KILLED"
+
+
+def test_runs_at_every_depth_below_are_marked_killed(paths: PathConfig) -> None:
+    tracking = open_tracking(paths)
+    with ExitStack() as stack, pytest.raises(RuntimeError):
+        search = parent_run(tracking, tiny_in_hospital_mortality(), preset="tiny", data_digest="d")
+        runs = [stack.enter_context(search)]
+        for name in ("trial", "seed", "stage"):
+            runs.append(stack.enter_context(child_run(runs[-1], name, model="x")))
+        assert close_runs(tracking, [runs[0].run_id]) == 4
+        states = [tracking.client().get_run(run.run_id).info.status for run in runs]
+        assert states == ["KILLED"] * 4
+        raise RuntimeError
+
+
+def test_a_run_that_is_retried_goes_on_and_what_its_first_process_left_in_mlflow_is_closed(
+    prefect_server: None, paths: PathConfig, dead: dict[str, object]
+) -> None:
+    tracking = open_tracking(paths)
+    opened = parent_run(tracking, tiny_in_hospital_mortality(), preset="tiny", data_digest="d")
+    run = opened.__enter__(), _open_flow_run()
+    _entry(paths, flow_run, dead, mlflow_runs=[run.run_id])
+    with get_client(sync_client=True) as client:
+        assert journal.close_abandoned(paths, client, own=flow_run) == 1
+    assert _state(flow_run) == "Running"
+    assert tracking.client().get_run(run.run_id).info.status == "KILLED"
+
+
+def test_a_flow_that_opens_its_entry_again_still_knows_its_mlflow_runs(prefect_server: None, paths: PathConfig) -> None:
+    @flow(name="twice")
+    def twice() -> None:
+        journal.open_entry(paths)
+        journal.note_mlflow_run(paths, "one")
+        journal.open_entry(paths)
+        journal.note_mlflow_run(paths, "two")
+
+    twice()
+    [file] = (paths.work_dir / "service" / "run").glob("*.json")
+    assert json.loads(file.read_text())["mlflow_runs"] == ["one", "two"]
 
 
 def test_an_entry_of_another_version_is_dropped(prefect_server: None, paths: PathConfig) -> None:
