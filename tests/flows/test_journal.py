@@ -139,7 +139,7 @@ def test_a_run_that_is_retried_goes_on_and_what_its_first_process_left_in_mlflow
 ) -> None:
     tracking = open_tracking(paths)
     opened = parent_run(tracking, tiny_in_hospital_mortality(), preset="tiny", data_digest="d")
-    run = opened.__enter__(), _open_flow_run()
+    run, flow_run = opened.__enter__(), _open_flow_run()
     _entry(paths, flow_run, dead, mlflow_runs=[run.run_id])
     with get_client(sync_client=True) as client:
         assert journal.close_abandoned(paths, client, own=flow_run) == 1
