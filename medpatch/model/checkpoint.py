@@ -29,6 +29,8 @@ from medpatch.model.spec import InputSpec
 from medpatch.model.unimodal import Unimodal
 
 WEIGHTS = "weights.safetensors"
+SAME = "same"
+"""Entry of the file's header: name of a tensor that is not stored -> the equal one that is."""
 DESCRIPTION = "checkpoint.json"
 
 
@@ -185,13 +187,15 @@ def write_weights(folder: Path, state: Mapping[str, Tensor]) -> None:
         content = hashlib.sha256(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
         same[name] = first.setdefault((content.digest(), value.shape, value.dtype), name)
     kept = {name: state[name].contiguous() for name in first.values()}
-    save_file(kept, folder / WEIGHTS, metadata={name: of for name, of in same.items() if name != of})
+    # one entry: safetensors writes several in an order that changes from process to process
+    repeated = {name: of for name, of in same.items() if name != of}
+    save_file(kept, folder / WEIGHTS, metadata={SAME: json.dumps(repeated, sort_keys=True)})
 
 
 def _read_weights(file: Path) -> dict[str, Tensor]:
     state = load_file(file)
     with safe_open(file, framework="pt") as opened:
-        same = opened.metadata() or {}
+        same = json.loads((opened.metadata() or {}).get(SAME, "{}"))
     return state | {name: state[of] for name, of in same.items()}
 
 

@@ -1,6 +1,8 @@
 """Checkpoints: the same logits after reloading, and refusals that say why."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from medpatch.config.error import CheckpointError
 from medpatch.config.model import EncoderConfig, ModelConfig
 from medpatch.config.name import Modality, Rival
+from medpatch.config.path import REPOSITORY_DIR
 from medpatch.model.build import build_medpatch, build_scorer, build_unimodal
 from medpatch.model.build_rival import NOT_A_NETWORK, build_rival
 from medpatch.model.checkpoint import (
@@ -168,3 +171,15 @@ def test_rival_of_other_data_or_with_a_missing_weight_is_refused(tmp_path):
     save_file(weights, tmp_path / WEIGHTS)
     with pytest.raises(CheckpointError, match="does not fit"):
         load_rival(tmp_path)
+
+
+def test_weights_with_many_equal_tensors_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    code = (
+        "import sys, torch; from pathlib import Path; from medpatch.model.checkpoint import write_weights; "
+        "write_weights(Path(sys.argv[1]), {f'w{i}': torch.zeros(2) for i in range(9)})"
+    )
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], cwd=REPOSITORY_DIR, check=True)
+    one, two = ((tmp_path / name / WEIGHTS).read_bytes() for name in ("one", "two"))
+    assert one == two
