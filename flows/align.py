@@ -9,7 +9,7 @@ from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.fan import spread_over
 from flows.gate import publish_gate
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
+from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -77,7 +77,7 @@ def align(
     work_dir: WorkDir = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
-    overrides: Overrides = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> None:
     """Everything up to the tensors; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)

@@ -14,7 +14,7 @@ from flows.evidence import track_data, track_gates
 from flows.extract import extract_steps
 from flows.gate import publish_gate
 from flows.gpu import gpu_slot
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
+from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.registry import register
 from flows.show import show_links, show_result
@@ -220,7 +220,7 @@ def evaluate(
     work_dir: WorkDir = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
-    overrides: Overrides = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> Path:
     """Everything up to the report; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)

@@ -6,7 +6,17 @@ from flows.collect import note_use
 from flows.context import RunContext
 from flows.ensure import ensure
 from flows.gate import publish_gate
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, TableDir, WorkDir, described
+from flows.parameter import (
+    NO_OVERRIDES,
+    Overrides,
+    Preset,
+    RawDir,
+    Refresh,
+    RunnerSettings,
+    TableDir,
+    WorkDir,
+    described,
+)
 from flows.progress import progress_bar
 from flows.show import show_cohort
 from flows.start import start
@@ -83,7 +93,7 @@ def extract(
     table_dir: TableDir = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
-    overrides: Overrides = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> None:
     """Extraction alone."""
     places = {"raw_dir": raw_dir, "work_dir": work_dir, "table_dir": table_dir}

@@ -17,7 +17,18 @@ from flows.evaluate import evaluated_run, look_at_test, run_facts
 from flows.extract import extract_steps
 from flows.job import trained_rivals
 from flows.journal import note_mlflow_run
-from flows.parameter import Arms, Models, Overrides, Preset, RawDir, RunnerSettings, Seeds, WorkDir, described
+from flows.parameter import (
+    NO_OVERRIDES,
+    Arms,
+    Models,
+    Overrides,
+    Preset,
+    RawDir,
+    RunnerSettings,
+    Seeds,
+    WorkDir,
+    described,
+)
 from flows.pipeline import pipeline_steps
 from flows.plan import ALL, NONE, Board, plan
 from flows.progress import progress_bar
@@ -143,7 +154,7 @@ def leaderboard(
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     runner: RunnerSettings = None,
-    overrides: Overrides = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> Path:
     """Train or reuse every model on identical data, once per seed, and compare them in one report.
 

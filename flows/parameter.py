@@ -71,8 +71,15 @@ def _leaves(schema: dict[str, Any], definitions: dict[str, Any], *, prefix: str)
         if "properties" in resolved:
             found |= _leaves(resolved, definitions, prefix=f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = {**resolved, "title": f"{prefix}{name}"}
+            found[f"{prefix}{name}"] = {**_choosable(resolved), "title": f"{prefix}{name}"}
     return found
+
+
+def _choosable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Yes or no as a choice of two: the form would send a switch that nobody touched as "no"."""
+    if schema.get("type") != "boolean":
+        return schema
+    return {**{k: v for k, v in schema.items() if k != "type"}, "enum": [True, False]}
 
 
 def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
@@ -111,13 +118,15 @@ Overrides = Annotated[
         {
             "type": "object",
             "title": "overrides",
-            "description": "fields that differ from the preset, as in {'train.seed': 3}; leave the others untouched: a "
-            "box or switch that is not touched stays as in the preset, however it looks",
+            "description": "fields that differ from the preset, as in {'train.seed': 3}; what is left "
+            "empty stays as in the preset",
             "properties": field_schemas(),
             "additionalProperties": False,
         }
     ),
 ]
+NO_OVERRIDES: dict[str, Any] = {}
+"""The default; the form cannot be sent with None, which is no object."""
 Refresh = Annotated[
     tuple[Step, ...],
     Field(description="do these steps, and all after them, again although nothing changed"),

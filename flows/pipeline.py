@@ -9,7 +9,7 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.evaluate import model_steps
 from flows.extract import extract_steps
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
+from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.start import start
 from medpatch.config.preset import PresetName
 
@@ -31,7 +31,7 @@ def full_pipeline(
     work_dir: WorkDir = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
-    overrides: Overrides = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> Path:
     """From raw MIMIC files to an evaluated MedPatch run; what is current is reused.
 

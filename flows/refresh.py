@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.context import RunContext
-from flows.parameter import Overrides, Preset, RawDir, RunnerSettings, WorkDir, described
+from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, RunnerSettings, WorkDir, described
 from flows.pipeline import pipeline_steps
 from flows.start import start
 from flows.step import step
@@ -69,7 +69,7 @@ def data_refresh(
     *,
     work_dir: WorkDir = None,
     runner: RunnerSettings = None,
-    overrides: Overrides = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> State:
     """Run the pipeline if a raw file, an image or a setting changed since the last refresh of this preset."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)

@@ -18,7 +18,7 @@ from flows.extract import extract_steps
 from flows.feature import encode_modality, pool_modality
 from flows.gpu import gpu_slot
 from flows.job import confidence_job, earlier_dirs, fusion_job, rival_job, trained_rivals, unimodal_job
-from flows.parameter import Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
+from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
@@ -143,7 +143,7 @@ def train(
     work_dir: WorkDir = None,
     refresh: Refresh = (),
     runner: RunnerSettings = None,
-    overrides: Overrides = None,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> None:
     """Everything up to the checkpoints; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)

@@ -45,6 +45,20 @@ def test_a_field_of_the_form_has_its_type_limit_and_no_default() -> None:
     assert "default" not in seed
 
 
+def test_no_field_is_a_switch_which_the_form_would_send_untouched() -> None:
+    schemas = field_schemas()
+    assert [name for name, schema in schemas.items() if schema.get("type") == "boolean"] == []
+    assert schemas["train.fine_tune"]["enum"] == [True, False]
+    assert not _complaints(overrides={"train.fine_tune": True})
+    assert _complaints(overrides={"train.fine_tune": "perhaps"})
+
+
+def test_the_defaults_of_the_form_can_be_sent_as_they_are() -> None:
+    defaults = {name: shown["default"] for name, shown in SCHEMA["properties"].items() if "default" in shown}
+    assert set(defaults) == set(SCHEMA["properties"])
+    assert not _complaints(**defaults)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
