@@ -17,8 +17,10 @@ from flows.ahead import may_spread
 from flows.evaluate import test_ledger as ledger_of
 from flows.leaderboard import leaderboard, stage_folders
 from flows.plan import parse_arms, parse_models, plan
+from flows.registry import model_name
+from flows.start import settle
 from medpatch.config.arm import Arm
-from medpatch.config.error import ConfigError
+from medpatch.config.error import ConfigError, ContractError
 from medpatch.config.name import Rival
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
@@ -75,6 +77,24 @@ def test_arm_has_the_same_seeds_and_other_tensors(tree: Path, tmp_path: Path) ->
     assert len(board.every_run) == 4
 
 
+def test_model_of_an_arm_does_not_take_the_title_of_champion(tree: Path, tmp_path: Path) -> None:
+    board = plan(
+        PresetName.tiny_phenotyping, models="early", seeds=1, arms="without_dn", raw_dir=tree, work_dir=tmp_path
+    )
+    (arm,) = board.arms[Arm.WITHOUT_DN]
+    assert model_name(board.first) == "medpatch-phenotyping-made-up"
+    assert model_name(arm) == "medpatch-phenotyping-without-dn-made-up"
+
+
+def test_runs_on_other_data_are_refused(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw_files = iter("aab")  # the raw files change while the board is planned
+    monkeypatch.setattr(
+        "flows.plan.settle", lambda *ways, **more: replace(settle(*ways, **more), raw_fingerprint=next(raw_files))
+    )
+    with pytest.raises(ContractError, match="the runs are on different data"):
+        plan(PRESET, models="early", seeds=2, raw_dir=tree, work_dir=tmp_path)
+
+
 def test_no_seed_is_no_leaderboard(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seeds: 0"):
         plan(PRESET, models="all", seeds=0, raw_dir=tree, work_dir=tmp_path)
@@ -126,6 +146,36 @@ def test_board_is_made_once_tracked_once_and_counts_its_look_at_test(tree: Path,
     client = MlflowClient(PathConfig.from_environment(work_dir=work_dir).tracking_uri)
     files = {f.path for f in client.list_artifacts(boards[0].info.run_id, "report")}
     assert "report/index.html" in files
+
+
+def test_board_in_mlflow_has_its_data_set_and_how_often_the_test_split_was_read(board_here: tuple[Path, Path]) -> None:
+    (board,) = _runs(board_here[0], "tags.model = 'leaderboard'")
+    (used,) = board.inputs.dataset_inputs
+    assert used.dataset.digest == board.data.tags["data_digest"]
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "evaluation")]
+    assert board.data.metrics["stays/test"] == json.loads(used.dataset.profile)["test"] > 0
+    # two predictions, two reports, the board
+    assert board.data.metrics["data/test_reads"] == 5
+    seeds = [r for r in _runs(board_here[0], "tags.model = 'medpatch'") if "mlflow.parentRunId" not in r.data.tags]
+    assert sorted(run.data.metrics["data/test_reads"] for run in seeds) == [2, 4]
+
+
+def test_champion_of_a_board_is_the_seed_that_is_best_on_validation(board_here: tuple[Path, Path]) -> None:
+    client = MlflowClient(PathConfig.from_environment(work_dir=board_here[0]).tracking_uri)
+    (model,) = client.search_registered_models()
+    versions = client.search_model_versions(f"name = '{model.name}'")
+    scores = {str(one.version): float(one.tags["validation_auroc"]) for one in versions}
+    assert len(scores) == 2
+    assert scores[str(model.aliases["champion"])] == max(scores.values())
+
+
+def test_board_shows_curves_and_confidence_of_every_seed(board_here: tuple[Path, Path]) -> None:
+    page = (board_here[1] / "report.md").read_text()
+    training, confidence = (
+        page.split(f"## {title}\n")[1].split("\n## ")[0] for title in ("Training", "Token confidence")
+    )
+    assert "each of 2 training seeds" in training
+    assert "each of 2 training seeds" in confidence
 
 
 COMPARED = ("encoder-*/*", "model-*/*", "4_prediction")
