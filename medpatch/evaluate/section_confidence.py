@@ -107,8 +107,9 @@ def confidence_picture(found: ByModality) -> Picture:
     axes[0].set_ylabel("Accuracy; share of tokens (bars)", fontsize=9, color=INK)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=8.5, frameon=False)
     caption = (
-        f"Accuracy of the 0.5 decision of a token against its confidence, token-label pairs of all labels, "
-        f"{'before and ' if has_before else ''}after the temperature. On the dashed line confidence is earned. Bars: share of the pairs after it."
+        "Accuracy of the 0.5 decision of a token against its confidence, token-label pairs of all labels, "
+        + ("before and " if has_before else "")
+        + "after the temperature. On the dashed line confidence is earned. Bars: share of the pairs after it."
     )
     if (seeds := _seeds(found)) > 1:
         caption += f" Thin: each of {seeds} training seeds; thick: all their tokens together."

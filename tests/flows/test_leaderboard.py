@@ -169,13 +169,9 @@ def test_champion_of_a_board_is_the_seed_that_is_best_on_validation(board_here: 
     assert scores[str(model.aliases["champion"])] == max(scores.values())
 
 
-def test_board_shows_curves_and_confidence_of_every_seed(board_here: tuple[Path, Path]) -> None:
-    page = (board_here[1] / "report.md").read_text()
-    training, confidence = (
-        page.split(f"## {title}\n")[1].split("\n## ")[0] for title in ("Training", "Token confidence")
-    )
-    assert "each of 2 training seeds" in training
-    assert "each of 2 training seeds" in confidence
+def test_board_shows_the_training_of_every_seed(board_here: tuple[Path, Path]) -> None:
+    chapters = {text.split("\n")[0]: text for text in (board_here[1] / "report.md").read_text().split("\n## ")}
+    assert "each of 2 training seeds" in chapters["Training"]
 
 
 COMPARED = ("encoder-*/*", "model-*/*", "4_prediction")
