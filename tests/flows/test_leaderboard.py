@@ -20,7 +20,7 @@ from flows.plan import parse_arms, parse_models, plan
 from flows.registry import model_name
 from flows.start import settle
 from medpatch.config.arm import Arm
-from medpatch.config.error import ConfigError, ContractError
+from medpatch.config.error import CheckpointError, ConfigError, ContractError
 from medpatch.config.name import Rival
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
@@ -172,6 +172,17 @@ def test_champion_of_a_board_is_the_seed_that_is_best_on_validation(board_here: 
 def test_board_shows_the_training_of_every_seed(board_here: tuple[Path, Path]) -> None:
     chapters = {text.split("\n")[0]: text for text in (board_here[1] / "report.md").read_text().split("\n## ")}
     assert "each of 2 training seeds" in chapters["Training"]
+
+
+def test_model_of_other_data_than_the_run_ends_the_board(
+    tree: Path, board_here: tuple[Path, Path], tmp_path: Path
+) -> None:
+    work_dir = tmp_path / "work"
+    shutil.copytree(board_here[0], work_dir)
+    fusion = plan(PRESET, raw_dir=tree, work_dir=work_dir, **WAYS).first.fusion_dir() / "checkpoint.json"
+    fusion.write_text(json.dumps({**json.loads(fusion.read_text()), "data": "0123456789ab"}))
+    with pytest.raises(CheckpointError, match="trained on tensors 0123456789ab"):
+        leaderboard(PRESET, raw_dir=tree, work_dir=work_dir, **WAYS)
 
 
 COMPARED = ("encoder-*/*", "model-*/*", "4_prediction")
