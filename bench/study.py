@@ -83,12 +83,12 @@ class Cell:
         return {"train.seed": self.train, "evaluate.bootstrap_resamples": 20, **ABLATIONS.get(self.variant, {})}
 
 
-def cells(data: list[int], train: list[int], variants: list[str]) -> Iterator[Cell]:
+def cells(data: list[int], train: list[int], variants: list[str], tasks: list[str]) -> Iterator[Cell]:
     """In an order that makes partial results useful: all data with the first training seed, then its ablations."""
     for number in train:
         for variant in variants:
             for seed in data:
-                for task in PRESETS:
+                for task in tasks:
                     yield Cell(task, seed, number, variant)
 
 
@@ -183,10 +183,12 @@ def keep(cell: Cell, run: RunContext, path: Path) -> dict[str, float]:
     return {name: round(macro(auroc(score, test.label)).value, 4) for name, score in scores.items()}
 
 
-def study(out: Path, *, subjects: int, data: list[int], training: list[int], variants: list[str]) -> None:
+def study(
+    out: Path, *, subjects: int, data: list[int], training: list[int], variants: list[str], tasks: list[str]
+) -> None:
     """Every cell that has no file yet."""
     (out / "cell").mkdir(parents=True, exist_ok=True)
-    everything = list(cells(data, training, variants))
+    everything = list(cells(data, training, variants, tasks))
     for number, cell in enumerate(everything, start=1):
         path = out / "cell" / f"{cell.stem}.npz"
         if path.exists():
@@ -209,6 +211,7 @@ if __name__ == "__main__":
     parser.add_argument("--subjects", type=int, default=4000)
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--train-seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
     parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
     if chosen.out is None:  # hours of work are not begun unasked
@@ -221,4 +224,5 @@ if __name__ == "__main__":
             data=chosen.data_seeds,
             training=chosen.train_seeds,
             variants=chosen.variants,
+            tasks=chosen.tasks,
         )
