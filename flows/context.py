@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from medpatch.config.arm import Arm
 from medpatch.config.base import digest_of
 from medpatch.config.error import ConfigError
 from medpatch.config.modality import ModalityConfig, TextArm
@@ -42,6 +43,7 @@ class RunContext:
         dropped: modalities asked for but absent from the raw files.
         table_dir: folder for the mart tables; None = inside the work folder.
         runner: where the parts of a step run; changes no result.
+        arm: what the run is made with less to read for; None for a run of its own.
     """
 
     preset: str
@@ -52,6 +54,7 @@ class RunContext:
     dropped: tuple[str, ...]
     table_dir: Path | None = None
     runner: RunnerConfig = field(default_factory=RunnerConfig)
+    arm: Arm | None = None
 
     @property
     def made_up(self) -> str | None:

@@ -13,7 +13,7 @@ from flows.ahead import may_spread, train_ahead
 from flows.align import align_steps
 from flows.context import RunContext
 from flows.ensure import ensure
-from flows.evaluate import evaluated_run, look_at_test, run_facts
+from flows.evaluate import evaluated_run, look_at_test, run_facts, test_ledger
 from flows.extract import extract_steps
 from flows.job import trained_rivals
 from flows.journal import note_mlflow_run
@@ -40,7 +40,7 @@ from medpatch.config.preset import PresetName
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.artifact import fingerprint, replace_text
 from medpatch.track.find import has_run
-from medpatch.track.log import describe, log_metrics, log_report
+from medpatch.track.log import describe, log_counts, log_metrics, log_report
 from medpatch.track.run import child_run, open_tracking, parent_run
 
 RECORD = "mlflow_run.json"
@@ -57,7 +57,9 @@ def write_leaderboard(board: Board) -> str:
         from medpatch.evaluate.name import TASK_WORDS
         from medpatch.evaluate.report_folder import Material, evaluate_runs
 
-        folders = stage_folders(run)
+        folders = [
+            (seed, folder) for seed, one in zip(board.seeds, board.runs, strict=True) for folder in stage_folders(one)
+        ]
         facts = run_facts(run, board.seeds, reads=look_at_test(run, "leaderboard"))
         with progress_bar("judging all models") as progress:
             evaluate_runs(
@@ -68,8 +70,8 @@ def write_leaderboard(board: Board) -> str:
                 title=f"Leaderboard: {TASK_WORDS[run.config.cohort.task]}",
                 material=Material(
                     oracle_dir=run.oracle_dir,
-                    histories=[row for folder in folders for row in read_histories(folder)],
-                    confidence=[one for folder in folders for one in read_confidence(folder)],
+                    histories=[{**row, "seed": seed} for seed, folder in folders for row in read_histories(folder)],
+                    confidence=[one for _, folder in folders for one in read_confidence(folder)],
                     made_up=run.made_up,
                     warehouse_dir=run.warehouse_dir,
                     tensor_dir=run.tensor_dir,
@@ -103,6 +105,8 @@ def board_inputs(board: Board) -> str:
 @step("track-leaderboard")
 def track_leaderboard(board: Board, report: str) -> None:
     """The report and one child run per model in MLflow; once per report."""
+    from medpatch.data.spec import tensor_spec
+    from medpatch.evaluate.fact import read_ledger
     from medpatch.evaluate.finished import read_markdown, read_metrics
     from medpatch.evaluate.name import title
 
@@ -126,6 +130,10 @@ def track_leaderboard(board: Board, report: str) -> None:
                 log_metrics(parent, metrics)
             with child_run(parent, f"{model}, mean of seeds", model=model, title=title(model)) as child:
                 log_metrics(child, metrics)
+        log_metrics(parent, {"data/test_reads": float(len(read_ledger(test_ledger(run))))})
+        log_counts(
+            parent, tensor_spec(run.tensor_dir).stay_count, digest=parent.tags["data_digest"], context="evaluation"
+        )
         log_report(parent, board.report_dir)
         describe(parent, read_markdown(board.report_dir))
     record = {"tracking_uri": run.paths.tracking_uri, "run_id": parent.run_id, "report": report}

@@ -125,4 +125,5 @@ def plan(
         )
     # an arm needs MedPatch alone
     alone = {arm: {**arm_overrides(arm, base), "evaluate.rivals": []} for arm in parse_arms(arms)}
-    return Board(runs, numbers, {arm: tuple(of(n, fields) for n in numbers) for arm, fields in alone.items()})
+    with_less = {arm: tuple(replace(of(n, fields), arm=arm) for n in numbers) for arm, fields in alone.items()}
+    return Board(runs, numbers, with_less)

@@ -51,5 +51,6 @@ def _description(run: RunContext) -> str:
 
 
 def model_name(run: RunContext) -> str:
-    """Registered model of this task; models of made-up data are kept apart."""
-    return f"medpatch-{run.config.cohort.task}{'-made-up' if run.made_up else ''}".replace("_", "-")
+    """Registered model of this task; models of made-up data, and those of arms, which read less, are kept apart."""
+    parts = ("medpatch", run.config.cohort.task, run.arm, "made-up" if run.made_up else None)
+    return "-".join(str(part) for part in parts if part is not None).replace("_", "-")

@@ -43,6 +43,9 @@ class LabelConfidence:
         bin_count: (BINS,) tokens by confidence after temperature.
         bin_confidence: (BINS,) their mean confidence; None in an empty bin.
         bin_accuracy: (BINS,) share whose 0.5 decision is right; None in an empty bin.
+        bin_count_before: (BINS,) the same three with temperature 1; empty in reports of versions that did not say it.
+        bin_confidence_before: (BINS,).
+        bin_accuracy_before: (BINS,).
     """
 
     label: str
@@ -61,6 +64,9 @@ class LabelConfidence:
     bin_count: tuple[int, ...]
     bin_confidence: tuple[float | None, ...]
     bin_accuracy: tuple[float | None, ...]
+    bin_count_before: tuple[int, ...] = ()
+    bin_confidence_before: tuple[float | None, ...] = ()
+    bin_accuracy_before: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,10 +155,7 @@ def _one_label(
     name: str,
     temperature: float,
 ) -> LabelConfidence:
-    confidence = np.maximum(after, 1 - after)
     is_right = (after >= 0.5) == is_positive
-    place = np.clip(np.floor((confidence - 0.5) * 2 * BINS).astype(int), 0, BINS - 1)
-    count = np.bincount(place, minlength=BINS)
     return LabelConfidence(
         label=name,
         tokens=len(after),
@@ -167,10 +170,21 @@ def _one_label(
         ece_after=_ece(after, is_positive),
         nll_before=_nll(before, is_positive),
         nll_after=_nll(after, is_positive),
-        bin_count=tuple(count.tolist()),
-        bin_confidence=tuple(_mean(confidence[place == b]) for b in range(BINS)),
-        bin_accuracy=tuple(_mean(is_right[place == b]) for b in range(BINS)),
+        **_bins(after, is_positive),
+        **{f"{name}_before": value for name, value in _bins(before, is_positive).items()},
     )
+
+
+def _bins(probability: Floats, is_positive: NDArray[np.bool_]) -> dict[str, tuple]:
+    """How many tokens each bin of confidence has, how sure they are and how right."""
+    confidence = np.maximum(probability, 1 - probability)
+    is_right = (probability >= 0.5) == is_positive
+    place = np.clip(np.floor((confidence - 0.5) * 2 * BINS).astype(int), 0, BINS - 1)
+    return {
+        "bin_count": tuple(np.bincount(place, minlength=BINS).tolist()),
+        "bin_confidence": tuple(_mean(confidence[place == b]) for b in range(BINS)),
+        "bin_accuracy": tuple(_mean(is_right[place == b]) for b in range(BINS)),
+    }
 
 
 def _ece(probability: Floats, is_positive: NDArray[np.bool_]) -> float | None:

@@ -137,7 +137,8 @@ def ends(value: Floats, *, level: float) -> Band:
     """Middle `level` of the resamples of (R, G); NaN where none has a value."""
     low, high = np.full((2, value.shape[1]), np.nan)
     known = np.isfinite(value).any(axis=0)
-    low[known], high[known] = np.nanquantile(value[:, known], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    if known.any():
+        low[known], high[known] = np.nanquantile(value[:, known], [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Band(low, high)
 
 

@@ -13,7 +13,6 @@ from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.figure_history import History, history_picture
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.missing import DropCurve, drop_curves
-from medpatch.evaluate.page import Paragraph
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
 from medpatch.evaluate.section_cohort import CohortParts, cohort_section
@@ -116,21 +115,20 @@ def chapters(
 ) -> tuple[Section, ...]:
     """Every chapter, in the order of the page."""
     training = history_picture(histories)
-    first = (Paragraph("Of the first training seed."),) if verdict.runs > 1 else ()
     found = (
         summary_section(verdict, config, shown=shown),
         comparison_section(verdict, config),
         curve_section(verdict, test, config=config, shown=shown),
-        calibration_section(verdict, test, config=config),
+        calibration_section(verdict, test, config=config, shown=shown),
         label_section(verdict, config, shown=shown),
         Section("Arms", (arms,) if arms else ()),
         missing_section(analyses.combined, analyses.curves, verdict=verdict, config=config, shown=shown),
         subgroup_section(analyses.subgroups, verdict, config=config, shown=shown),
         decision_section(analyses.points, verdict, test=test, config=config, shown=shown),
-        confidence_section(confidence, note=first, shown=shown),
+        confidence_section(confidence, shown=shown),
         leak_section(config),
         cohort_section(cohort, config, shown=shown),
-        Section("Training", (*first, training) if training else ()),
+        Section("Training", (training,) if training else ()),
         method_section(verdict, config, facts=facts),
         card_section(verdict, config, facts=facts, made_up=made_up, shown=shown),
         tripod_section(verdict, config, facts=facts, made_up=made_up, shown=shown),

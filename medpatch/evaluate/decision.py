@@ -84,6 +84,9 @@ def operating_points(
 ) -> tuple[OperatingPoint, ...]:
     """Every model at every configured point; thresholds come from validation, numbers from test.
 
+    With one label, the rates of a point whose positives, negatives, alerts or other stays are from 1 to below
+    `config.min_count` are NaN: together they tell how many there are.
+
     Args:
         val: one per training seed.
         test: of the same runs; several are averaged, and drawn with the patients.
@@ -103,13 +106,15 @@ def operating_points(
             ]
             estimates = {
                 name: estimate(
-                    float(np.mean([macro(value[name]).value for value, _ in measured])),
-                    mean_of_drawn(np.stack([macro_replicates(found[name]) for _, found in measured]), drawn),
+                    float(np.mean([macro(one.value[name]).value for one in measured])),
+                    mean_of_drawn(np.stack([macro_replicates(one.resampled[name]) for one in measured]), drawn),
                     level=config.interval_level,
                 )
                 for name in MEASURES
             }
-            labels = int(np.isfinite(measured[0][0]["sensitivity"]).sum())
+            labels = int(np.isfinite(measured[0].value["sensitivity"]).sum())
+            if labels == 1 and any(one.fewest < config.min_count for one in measured):
+                estimates = dict.fromkeys(MEASURES, Estimate(np.nan, np.nan, np.nan, 0))
             found.append(OperatingPoint(model=model, fixed=fixed, target=target, labels=labels, **estimates))
     return tuple(found)
 
@@ -131,10 +136,18 @@ def net_benefit_of_all(label: NDArray, threshold: Floats) -> Floats:
     return prevalence - (1 - prevalence) * threshold / (1 - threshold)
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """Measure -> (K,) on test and (R, K) in the resamples, and the fewest stays, not 0, that a rate is of."""
+
+    value: dict[str, Floats]
+    resampled: dict[str, Floats]
+    fewest: float
+
+
 def _measure(
     val: SplitPrediction, test: SplitPrediction, *, model: str, fixed: Fixed, target: float, draws: Draws
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Measure -> (K,) on test and (R, K) in the resamples."""
+) -> _Measured:
     limit = thresholds(val.models[model].logit, val.label, fixed=fixed, target=target)
     alert = test.models[model].logit >= limit
     is_positive = test.label > 0
@@ -143,8 +156,14 @@ def _measure(
     whole = cells.sum(axis=1).astype(float)
     drawn = summed(cells.transpose(1, 0, 2).reshape(len(alert), -1).astype(float), draws)
     resampled = drawn.reshape(-1, 4, labels).transpose(1, 0, 2)
+    hit, false, missed, quiet = whole
+    sizes = np.stack([hit + missed, false + quiet, hit + false, missed + quiet])[:, ~np.isnan(limit)]
     # a label without a threshold has no operating point
-    return _rates(np.where(np.isnan(limit), np.nan, whole)), _rates(np.where(np.isnan(limit), np.nan, resampled))
+    return _Measured(
+        value=_rates(np.where(np.isnan(limit), np.nan, whole)),
+        resampled=_rates(np.where(np.isnan(limit), np.nan, resampled)),
+        fewest=float(np.min(sizes, initial=np.inf, where=sizes > 0)),
+    )
 
 
 def _rates(cells: Floats) -> dict[str, Floats]:

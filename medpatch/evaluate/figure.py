@@ -7,6 +7,7 @@ from textwrap import wrap
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from medpatch.evaluate.name import MADE_UP
@@ -75,8 +76,11 @@ def save(picture: Picture, folder: Path, *, made_up: str | None, source: str) ->
     for place, (line, colour, weight) in enumerate(reversed(lines)):
         figure.text(0.01, line_share * (place + 0.3), line, fontsize=7.5, color=colour, va="bottom", fontweight=weight)
     path = folder / f"{picture.name}.png"
-    figure.savefig(path, dpi=DOTS_PER_INCH)
-    figure.set_layout_engine("none")  # everything has its place by now; laying out is most of the work
+    # one layout and one drawing per file; savefig draws twice for each
+    figure.set_dpi(DOTS_PER_INCH)
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")  # everything has its place by now
+    FigureCanvasAgg(figure).print_png(path)
     with rc_context({"svg.hashsalt": picture.name}):  # the same picture, the same file
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Date": None})
     return path

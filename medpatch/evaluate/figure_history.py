@@ -1,11 +1,12 @@
 """Training curves: loss and validation AUROC of every stage, from what training wrote down."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from medpatch.config.error import CheckpointError
@@ -54,18 +55,15 @@ def history_picture(history: History) -> Picture | None:
     rows = -(-len(names) // columns)
     figure, axes = canvas(2.6 * columns + 0.9, 2.15 * rows + 0.8, rows=rows, columns=columns)
     for number, (axis, name) in enumerate(zip(axes, names, strict=False)):
-        points = sorted(panels[name], key=lambda row: row["epoch"])
-        epoch = [row["epoch"] for row in points]
-        axis.plot(epoch, _column(points, "train_loss"), color=TRAIN_INK, linewidth=1.4, marker=".", label="train loss")
-        axis.plot(epoch, _column(points, "val_loss"), color=VAL_INK, linewidth=1.4, linestyle="--", marker=".",
-                  label="validation loss")  # fmt: skip
+        _curve(axis, panels[name], key="train_loss", color=TRAIN_INK, linewidth=1.4, marker=".", label="train loss")
+        _curve(axis, panels[name], key="val_loss", color=VAL_INK, linewidth=1.4, linestyle="--", marker=".",
+               label="validation loss")  # fmt: skip
         axis.set_title(_title(*name), fontsize=9.5, color=INK, loc="left")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        value = _column(points, "val_auroc")
-        if not all(math.isnan(v) for v in value):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
+        if any(row.get("val_auroc") is not None for row in panels[name]):
             twin = axis.twinx()
-            twin.plot(epoch, value, color=AUROC_INK, linewidth=1.2, linestyle=":", marker="^", markersize=3,
-                      label="validation AUROC (right)")  # fmt: skip
+            _curve(twin, panels[name], key="val_auroc", color=AUROC_INK, linewidth=1.2, linestyle=":", marker="^",
+                   markersize=3, label="validation AUROC (right)")  # fmt: skip
             twin.tick_params(labelsize=8, colors=AUROC_INK, length=2)
             twin.spines[["top", "left", "bottom", "right"]].set_visible(False)
         if number % columns == 0:
@@ -76,8 +74,24 @@ def history_picture(history: History) -> Picture | None:
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     _key(figure)
+    seeds = len({row.get("seed") for row in history})
     caption = "Loss on train and validation (left scale) and macro AUROC on validation (right scale), each stage."
+    if seeds > 1:
+        caption += f" Thin: each of {seeds} training seeds; thick: their mean, as far as all of them trained."
     return Picture("training", "Training curves", caption, figure)
+
+
+def _curve(axis: Axes, rows: History, *, key: str, **look) -> None:
+    """The mean over the seeds of the rows, as far as every seed trained, and with several seeds each of them thinly."""
+    each = {
+        seed: sorted((row for row in rows if row.get("seed") == seed), key=lambda row: row["epoch"])
+        for seed in dict.fromkeys(row.get("seed") for row in rows)
+    }
+    for points in each.values() if len(each) > 1 else ():
+        axis.plot([row["epoch"] for row in points], _column(points, key), color=look["color"], linewidth=0.7, alpha=0.4)
+    shared = list(zip(*each.values(), strict=False))
+    means = np.mean([_column(points, key) for points in shared], axis=1)
+    axis.plot([points[0]["epoch"] for points in shared], means, **look)
 
 
 def _key(figure) -> None:
@@ -103,8 +117,8 @@ def _place(name: tuple[str, str]) -> tuple[int, int, str]:
 
 
 def _title(stage: str, modality: str) -> str:
-    words = stage.replace("_", " ").capitalize()
     if not modality:
-        return words
+        return "Fusion: MedPatch" if stage == Stage.FUSION else style(stage).short
+    words = stage.replace("_", " ").capitalize()
     kind = style(unimodal(modality)).label.removesuffix(" only") if modality in list(Modality) else modality
     return f"{words}: {kind}"

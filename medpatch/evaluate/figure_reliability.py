@@ -23,7 +23,8 @@ def reliability_picture(
     rows = -(-len(shown) // columns)
     figure, axes = canvas(2.7 * columns + 0.4, 2.75 * rows + 0.5, rows=rows, columns=columns, sharex=True, sharey=True)
     curves = [mean_reliability(runs, r.model, config=config) for r in shown]
-    top = min(1.0, 1.08 * max(max(c.predicted.max(), c.high.max()) for c, _ in curves))
+    highest = [max(c.predicted.max(initial=0), c.high.max(initial=0)) for c, _ in curves]
+    top = min(1.0, 1.08 * max(highest) or 1.0)
     for place, (axis, result, (curve, each)) in enumerate(zip(axes, shown, curves, strict=False)):
         look, score = style(result.model), result.macro
         axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
@@ -52,6 +53,6 @@ def reliability_picture(
     caption = (
         f"Each point holds about a tenth of the {pairs} by predicted probability of the label, with the wider of its "
         f"95 % Wilson interval and that over resampled patients. {seeds}On the dashed line the prediction "
-        "comes true; below it the model promises too much."
+        f"comes true; below it the model promises too much. Points of fewer than {config.min_count} are left out."
     )
     return Picture("reliability", "Reliability curves", caption, figure)

@@ -111,10 +111,7 @@ def judge(
         own += _own_stays(test, single, config=config, models=models)
         if progress is not None:
             progress(len(models) + number + 1, total)
-    subjects = results[0].subjects
-    source = (
-        f"Test split: {len(first.stay_id):,} stays of {subjects:,} patients. Task: {TASK_WORDS[config.cohort.task]}."
-    ) + (f" Mean of {len(test)} training seeds." if len(test) > 1 else "")
+    stays, subjects = f"{len(first.stay_id):,}", f"{results[0].subjects:,}"
     return Verdict(
         results=results,
         comparisons=compare(judged, test, level=level),
@@ -122,9 +119,15 @@ def judge(
         best_single=best_single,
         head=head,
         warnings=tuple(warnings),
-        source=source,
+        source=source_line(stays, subjects, config=config, runs=len(test)),
         runs=len(test),
     )
+
+
+def source_line(stays: str, patients: str, *, config: PipelineConfig, runs: int) -> str:
+    """Split and counts, as they may be shown, in a few words."""
+    found = f"Test split: {stays} stays of {patients} patients. Task: {TASK_WORDS[config.cohort.task]}."
+    return found + (f" Mean of {runs} training seeds." if runs > 1 else "")
 
 
 def choose_single(

@@ -176,7 +176,7 @@ def _table_looks(table: Table) -> dict[str, bool]:
 
 def _breakable(cell: str, tag: str) -> str:
     """The text, breakable between a value and its interval but not inside it; a heading in one piece."""
-    text = re.sub(r"\[[^\]]*\]", lambda found: found.group().replace(" ", "\u00a0"), escape(cell))
+    text = re.sub(r"\[[^\]]*\]|\([\d., \u2212]+\)", lambda found: found.group().replace(" ", "\u00a0"), escape(cell))
     return f"<span>{text}</span>" if tag == "th" else text
 
 

@@ -41,6 +41,15 @@ img { max-width: 100%; height: auto; }
   main { margin-top: 0; } nav { position: static; max-height: none; }
   nav ol { columns: 2; }
 }
+@media screen and (max-width: 40rem) {
+  .page { padding: 1rem .8rem; } h1 { font-size: 1.4rem; } nav a { padding: .35rem .5rem; }
+  table { font-size: .78rem; } th, td { padding: .28rem .4rem; }
+  th:first-child, td:first-child { position: sticky; left: 0; background: #fff; min-width: 4.6rem; max-width: 7rem;
+                                   border-right: 1px solid var(--rule); }
+  tr.strong td:first-child { background: var(--tint); }
+  figure { overflow-x: auto; } figcaption { position: sticky; left: 0; }
+  img { max-width: max(100%, 40rem); }
+}
 @media print {
   @page { size: A4; margin: 16mm 13mm 18mm; @bottom-right { content: counter(page) " / " counter(pages);
           font: 8pt sans-serif; color: #5f5f5f; } }
@@ -49,7 +58,7 @@ img { max-width: 100%; height: auto; }
   nav ol { columns: 3; }
   nav a { border: none; padding: 0; color: var(--ink); }
   h2 { font-size: 14pt; break-after: avoid; margin-top: 8mm; } h3 { break-after: avoid; margin-top: 5mm; }
-  table { font-size: 7.2pt; width: 100%; min-width: 0; } th, td { padding: 1.6pt 2.4pt; }
+  table { font-size: 7.2pt; width: 100%; min-width: 0; } th, td { padding: 1.6pt 3.2pt; }
   td.words { min-width: 0; } td:first-child { min-width: 0; } td.long { min-width: 0; }
   table.wide { font-size: 6.4pt; } table.wide th, table.wide td { padding: 1.4pt 1.8pt; }
   table.upright { font-size: 5.8pt; } table.upright td:first-child { max-width: 34mm; }

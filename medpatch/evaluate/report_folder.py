@@ -14,14 +14,14 @@ from medpatch.config.train import Head
 from medpatch.contract.artifact import writing
 from medpatch.contract.confidence import ConfidenceReport
 from medpatch.evaluate.arm import arm_table
-from medpatch.evaluate.census import census
+from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, STAYS, census
 from medpatch.evaluate.chapter import analyse, chapters
 from medpatch.evaluate.export import flat_metrics, long_table, to_json
 from medpatch.evaluate.fact import RunFacts, as_used
 from medpatch.evaluate.figure import save
 from medpatch.evaluate.figure_history import History
 from medpatch.evaluate.finished import METRICS, RESULT
-from medpatch.evaluate.judge import Verdict, judge
+from medpatch.evaluate.judge import Verdict, judge, source_line
 from medpatch.evaluate.name import HEAD_WORDS, MADE_UP, MEDPATCH
 from medpatch.evaluate.page import MARK, render_html, render_markdown
 from medpatch.evaluate.prediction import (
@@ -84,8 +84,8 @@ class Material:
 
     Attributes:
         oracle_dir: best possible probabilities of made-up data.
-        histories: rows of the training histories, see `read_histories`; of the first run.
-        confidence: of the tokens of each modality, see `read_confidence`; of the first run.
+        histories: rows of the training histories, see `read_histories`; with several runs each row says its "seed".
+        confidence: of the tokens of each modality, see `read_confidence`; of every run, in the order of the runs.
         made_up: what is invented about the data, in a sentence; marks every page and picture.
         warehouse_dir: mart tables, for cohort, table 1 and subgroups.
         tensor_dir: shards; the stays must be those of its manifest, which also says what each stay brings.
@@ -162,6 +162,9 @@ def evaluate_runs(
         smallest=config.evaluate.min_count,
     )
     shown = protect(counts)
+    stays_shown, patients_shown = (shown.words((measure, JUDGED, ALL)) for measure in (STAYS, PATIENTS))
+    source = source_line(stays_shown, patients_shown, config=config, runs=len(test))
+    verdict = replace(verdict, source=source)
     analyses = analyse(val, test, facts=stays, verdict=verdict, config=config, progress=analysing)
     sections = chapters(
         verdict,

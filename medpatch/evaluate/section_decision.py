@@ -31,14 +31,14 @@ def decision_section(
 ) -> Section:
     """Operating points of MedPatch and the best single modality, and what acting on them would bring."""
     models = [m for m in (verdict.main.model, verdict.best_single) if m is not None]
-    table = operating_table(points, level=config.evaluate.interval_level)
+    table = operating_table(points, level=config.evaluate.interval_level, smallest=config.evaluate.min_count)
     names = [n for n in test[0].label_names if may_draw(n, test[0], shown=shown)]
     return Section(
         "Decisions", (table, *((benefit_picture(test, models, config=config.evaluate, names=names),) if names else ()))
     )
 
 
-def operating_table(points: Sequence[OperatingPoint], *, level: float) -> Table:
+def operating_table(points: Sequence[OperatingPoint], *, level: float, smallest: int) -> Table:
     """One row per operating point and model."""
     columns = ("Threshold fixed at", "Model", "Sensitivity", "Specificity", "PPV", "NPV", "Alert rate")
     rows = tuple(
@@ -48,8 +48,10 @@ def operating_table(points: Sequence[OperatingPoint], *, level: float) -> Table:
     labels = max((p.labels for p in points), default=1)
     caption = (
         f"Thresholds are chosen on validation, numbers are those of the test split [{level:.0%} CI]; the threshold is "
-        "held fixed in the resamples."
+        "held fixed in the resamples. Where a training alerts for nobody there is no PPV."
     )
+    if any(p.labels == 1 and not np.isfinite(p.alert_rate.value) for p in points):
+        caption += f" Dashes: fewer than {smallest} positives, negatives, alerts or other stays."
     if labels > 1:
         caption += f" One threshold per label; macro means over {labels} labels."
     strong = tuple(i for i, p in enumerate(points) if p.model == MEDPATCH)

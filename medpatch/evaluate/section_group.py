@@ -16,7 +16,7 @@ from medpatch.evaluate.section import Item, Section
 from medpatch.evaluate.subgroup import GroupResult
 from medpatch.evaluate.summary import ModelResult
 from medpatch.evaluate.suppress import Disclosure
-from medpatch.evaluate.table import ABSENT, Table, interval, number, signed
+from medpatch.evaluate.table import ABSENT, Table, interval
 from medpatch.evaluate.table_result import share_shown, subset_table
 
 
@@ -87,7 +87,7 @@ def group_results_table(
     """One row per group and model; a group that is not judged has dashes."""
     ci = f"[{config.interval_level:.0%} CI]"
     several = any(len(g.results) > 1 for g in groups)
-    numbers = (f"AUROC {ci}", f"AUPRC {ci}", "ECE", "Slope", "Intercept")
+    numbers = tuple(f"{name} {ci}" for name in ("AUROC", "AUPRC", "ECE", "Slope", "Intercept"))
     columns = (*first, *(("Model",) if several else ()), "Stays", "Positives", *numbers)
     rows = []
     for g in groups:
@@ -108,8 +108,8 @@ def _measured(result: ModelResult, group: GroupResult, *, shown: Disclosure) -> 
     score = result.macro
     if not result.available and shown.of(_key(POSITIVES, group)) is None:
         return (ABSENT,) * 5
-    numbers = number(score.ece.value), number(score.slope.value, 2), signed(score.intercept.value, 2)
-    return interval(score.auroc), interval(score.auprc), *numbers
+    slope, intercept = interval(score.slope, digits=2), interval(score.intercept, digits=2, plus=True)
+    return interval(score.auroc), interval(score.auprc), interval(score.ece), slope, intercept
 
 
 def _positives(group: GroupResult, shown: Disclosure) -> str:

@@ -75,9 +75,13 @@ def may_draw(label: str, prediction: SplitPrediction, *, shown: Disclosure) -> b
     return positives is not None and not 0 < len(prediction.label) - positives < shown.smallest
 
 
-def calibration_section(verdict: Verdict, test: Sequence[SplitPrediction], *, config: PipelineConfig) -> Section:
-    """Numbers and curves."""
-    table = calibration_table(verdict.results, level=config.evaluate.interval_level)
+def calibration_section(
+    verdict: Verdict, test: Sequence[SplitPrediction], *, config: PipelineConfig, shown: Disclosure
+) -> Section:
+    """Numbers and curves; no curve of a single label with few positives, whose points would add up to them."""
+    table, names = calibration_table(verdict.results, level=config.evaluate.interval_level), test[0].label_names
+    if len(names) == 1 and not may_draw(names[0], test[0], shown=shown):
+        return Section("Calibration", (table,))
     return Section("Calibration", (table, reliability_picture(test, curve_models(verdict), config=config.evaluate)))
 
 

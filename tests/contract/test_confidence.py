@@ -94,3 +94,10 @@ def test_report_holds_no_token_and_no_stay(tmp_path: Path) -> None:
     text = write_confidence(tmp_path, ConfidenceReport(modality="ehr", stays=5, labels=(many,))).read_text()
     assert "stay_id" not in text
     assert len(text) < 3000
+
+
+def test_bins_before_are_those_of_temperature_one() -> None:
+    cold, hot = measured(), measured(temperature=3.0)
+    for name in ("bin_count", "bin_confidence", "bin_accuracy"):
+        assert getattr(hot, f"{name}_before") == getattr(cold, name)
+    assert hot.bin_count != hot.bin_count_before

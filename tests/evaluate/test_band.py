@@ -80,3 +80,11 @@ def test_reliability_and_drop_curve_are_means_of_the_trainings(runs, mortality) 
     presence = {Modality.EHR: np.ones(200, bool)}
     one, two, both = (drop_curves(part, presence, config=config)[0] for part in (runs[:1], runs[1:], runs))
     assert both.auroc[2].value == pytest.approx((one.auroc[2].value + two.auroc[2].value) / 2)
+
+
+def test_reliability_has_no_point_of_few_stays(runs, mortality) -> None:
+    for smallest, points in ((10, 10), (40, 5), (201, 0)):  # 200 stays: ten points of 20, five of 40, or none
+        config = mortality.evaluate.model_copy(update={"min_count": smallest})
+        mean, each = mean_reliability(runs, "medpatch", config=config)
+        assert len(mean.observed) == points
+        assert all((curve.count >= smallest).all() for curve in (mean, *each))

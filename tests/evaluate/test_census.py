@@ -13,7 +13,7 @@ from medpatch.evaluate.census import census
 from medpatch.evaluate.cohort_count import read_cohort
 from medpatch.evaluate.figure_cohort import AttritionStep
 from medpatch.evaluate.prediction import read_predictions
-from medpatch.evaluate.report import EvaluateReport
+from medpatch.evaluate.report import EvaluateReport, evaluate_run
 from medpatch.evaluate.section_cohort import account_table
 from medpatch.evaluate.stay import read_facts
 from medpatch.evaluate.suppress import Ledger, Why, protect
@@ -111,3 +111,14 @@ def test_hidden_count_is_in_no_file(report: EvaluateReport) -> None:
     shown = {key: value for key, value in report.shown.value.items() if key not in report.shown.hidden}
     for label in content["results"][0]["labels"]:
         assert label["positives"] == shown.get(("positives", "judged", f"Label: {label['name']}"))
+
+
+def test_few_stays_of_the_test_split_are_hidden_in_the_line_below_every_picture(
+    tmp_path: Path, mortality: PipelineConfig
+) -> None:
+    rows = made_up_rows(Task.IN_HOSPITAL_MORTALITY, stays=9, seed=4)
+    rows["label"] = (rows["stay_id"] % 3 == 0).astype(np.int8)
+    found = evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", config=mortality, inputs="x")
+    assert found.verdict.source.startswith("Test split: < 10 stays of < 10 patients.")
+    # the points of a reliability curve add up to the positives
+    assert not (found.directory / "figure" / "reliability.png").exists()

@@ -7,8 +7,9 @@ import pytest
 
 from medpatch.config.name import Split, Task
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.evaluate.decision import Fixed, net_benefit, net_benefit_of_all, operating_points, thresholds
+from medpatch.evaluate.decision import MEASURES, Fixed, net_benefit, net_benefit_of_all, operating_points, thresholds
 from medpatch.evaluate.prediction import ModelPrediction, SplitPrediction, read_predictions
+from medpatch.evaluate.section_decision import operating_table
 
 from .made_up import made_up_rows, write_rows
 
@@ -46,7 +47,7 @@ def test_label_without_positives_on_validation_has_no_threshold() -> None:
 def test_rates_are_those_of_the_test_split_at_the_threshold_of_validation(mortality: PipelineConfig) -> None:
     val = one_model(LOGIT, LABEL, Split.VAL)
     test = one_model(LOGIT, np.array([1, 0, 0, 1, 0, 0, 0, 0, 0, 1])[:, None], Split.TEST)
-    config = mortality.evaluate.model_copy(update={"sensitivities": (0.6,), "alert_rates": ()})
+    config = mortality.evaluate.model_copy(update={"sensitivities": (0.6,), "alert_rates": (), "min_count": 1})
     (point,) = operating_points((val,), (test,), models=("medpatch",), config=config)
     # threshold 2 alerts for the first four: 2 of 3 positives, 2 of 7 negatives
     assert point.sensitivity.value == pytest.approx(2 / 3)
@@ -55,6 +56,23 @@ def test_rates_are_those_of_the_test_split_at_the_threshold_of_validation(mortal
     assert point.npv.value == pytest.approx(5 / 6)
     assert point.alert_rate.value == pytest.approx(0.4)
     assert point.sensitivity.low <= 2 / 3 <= point.sensitivity.high
+
+
+@pytest.mark.parametrize(("smallest", "is_shown"), [(3, True), (4, False)])
+def test_rates_that_would_tell_how_few_positives_there_are_are_left_out(
+    mortality: PipelineConfig, smallest: int, is_shown: bool
+) -> None:
+    # three positives; four alerts, six other stays, seven negatives
+    val = one_model(LOGIT, LABEL, Split.VAL)
+    test = one_model(LOGIT, np.array([1, 0, 0, 1, 0, 0, 0, 0, 0, 1])[:, None], Split.TEST)
+    change = {"sensitivities": (0.6,), "alert_rates": (), "min_count": smallest}
+    (point,) = operating_points(
+        (val,), (test,), models=("medpatch",), config=mortality.evaluate.model_copy(update=change)
+    )
+    shown = {name: bool(np.isfinite(getattr(point, name).value)) for name in MEASURES}
+    assert shown == dict.fromkeys(MEASURES, is_shown)
+    caption = operating_table((point,), level=0.95, smallest=smallest).caption
+    assert (f"Dashes: fewer than {smallest} positives" in caption) is not is_shown
 
 
 def test_operating_points_of_a_label_without_positives_are_nan_and_not_fatal(mortality: PipelineConfig) -> None:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from medpatch.config.error import CheckpointError
-from medpatch.evaluate.figure_history import read_histories
+from medpatch.evaluate.figure_history import history_picture, read_histories
 
 
 def test_histories_take_stage_and_modality_from_the_result_beside_them(tmp_path: Path) -> None:
@@ -23,3 +24,23 @@ def test_broken_history_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "fusion" / "result.json").write_text('{"name": "fusion", "modality": null}')
     with pytest.raises(CheckpointError, match="fusion: unreadable history"):
         read_histories(tmp_path)
+
+
+def test_curves_show_every_seed_thinly_and_their_mean_as_far_as_all_trained() -> None:
+    losses = {1: [0.9, 0.7, 0.5], 2: [0.7, 0.5]}
+    rows = [
+        {"stage": "fusion", "modality": None, "seed": seed, "epoch": e, "train_loss": loss, "val_loss": 1.0}
+        for seed, series in losses.items()
+        for e, loss in enumerate(series)
+    ]
+    picture = history_picture(rows)
+    lines = picture.figure.axes[0].get_lines()
+    first, second, mean = (np.asarray(line.get_ydata()) for line in lines[:3])
+    np.testing.assert_allclose(first, losses[1])
+    np.testing.assert_allclose(second, losses[2])
+    np.testing.assert_allclose(mean, [0.8, 0.6])
+    assert lines[0].get_linewidth() < lines[2].get_linewidth()
+    assert "each of 2 training seeds" in picture.caption
+    alone = history_picture([row for row in rows if row["seed"] == 1])
+    assert len(alone.figure.axes[0].get_lines()) == 2
+    assert "seeds" not in alone.caption

@@ -1,4 +1,4 @@
-"""The leaderboard: which runs it has, and one quick board from raw files to MLflow."""
+"""One quick leaderboard from raw files to MLflow: made once, tracked once, the same on several workers."""
 
 import hashlib
 import json
@@ -16,9 +16,8 @@ from safetensors.numpy import load_file
 from flows.ahead import may_spread
 from flows.evaluate import test_ledger as ledger_of
 from flows.leaderboard import leaderboard, stage_folders
-from flows.plan import parse_arms, parse_models, plan
-from medpatch.config.arm import Arm
-from medpatch.config.error import ConfigError
+from flows.plan import plan
+from medpatch.config.error import CheckpointError
 from medpatch.config.name import Rival
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
@@ -33,51 +32,6 @@ QUICK = {
     "evaluate.bootstrap_resamples": 20,
 }
 PRESET = PresetName.tiny_in_hospital_mortality
-
-
-def test_all_means_every_rival() -> None:
-    assert parse_models("all") == tuple(Rival)
-
-
-def test_rivals_are_chosen_by_name_and_what_every_run_has_may_be_named() -> None:
-    assert parse_models("medfuse, medpatch,early") == (Rival.EARLY, Rival.MEDFUSE)
-
-
-@pytest.mark.parametrize("text", ["medfuze", ""])
-def test_unknown_model_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="is unknown; choose all, or some of medpatch"):
-        parse_models(text)
-
-
-def test_arms_are_chosen_by_name() -> None:
-    assert parse_arms("none") == ()
-    assert parse_arms("without_dn") == (Arm.WITHOUT_DN,)
-    with pytest.raises(ConfigError, match="choose none, or some of without_dn"):
-        parse_arms("without_ehr")
-
-
-def test_runs_differ_by_their_seed_alone(tree: Path, tmp_path: Path) -> None:
-    board = plan(PRESET, models="early", seeds=3, raw_dir=tree, work_dir=tmp_path, overrides={"train.seed": 5})
-    assert board.seeds == (5, 6, 7)
-    assert len({run.run_dir for run in board.runs}) == 3
-    assert len({run.tensor_dir for run in board.runs}) == 1
-    configs = [{**run.config.flatten(), "train.seed": None} for run in board.runs]
-    assert configs[0] == configs[1] == configs[2]
-
-
-def test_arm_has_the_same_seeds_and_other_tensors(tree: Path, tmp_path: Path) -> None:
-    board = plan(
-        PresetName.tiny_phenotyping, models="early", seeds=2, arms="without_dn", raw_dir=tree, work_dir=tmp_path
-    )
-    arm = board.arms[Arm.WITHOUT_DN]
-    assert [run.config.train.seed for run in arm] == list(board.seeds)
-    assert arm[0].tensor_dir != board.first.tensor_dir
-    assert len(board.every_run) == 4
-
-
-def test_no_seed_is_no_leaderboard(tree: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="seeds: 0"):
-        plan(PRESET, models="all", seeds=0, raw_dir=tree, work_dir=tmp_path)
 
 
 def test_board_of_all_models_finds_the_folders_of_those_that_are_trained(tree: Path, tmp_path: Path) -> None:
@@ -126,6 +80,46 @@ def test_board_is_made_once_tracked_once_and_counts_its_look_at_test(tree: Path,
     client = MlflowClient(PathConfig.from_environment(work_dir=work_dir).tracking_uri)
     files = {f.path for f in client.list_artifacts(boards[0].info.run_id, "report")}
     assert "report/index.html" in files
+
+
+def test_board_in_mlflow_has_its_data_set_and_how_often_the_test_split_was_read(board_here: tuple[Path, Path]) -> None:
+    (board,) = _runs(board_here[0], "tags.model = 'leaderboard'")
+    (used,) = board.inputs.dataset_inputs
+    assert used.dataset.digest == board.data.tags["data_digest"]
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "evaluation")]
+    assert board.data.metrics["stays/test"] == json.loads(used.dataset.profile)["test"] > 0
+    # two predictions, two reports, the board
+    assert board.data.metrics["data/test_reads"] == 5
+    seeds = [r for r in _runs(board_here[0], "tags.model = 'medpatch'") if "mlflow.parentRunId" not in r.data.tags]
+    assert sorted(run.data.metrics["data/test_reads"] for run in seeds) == [2, 4]
+
+
+def test_champion_of_a_board_is_the_seed_that_is_best_on_validation(board_here: tuple[Path, Path]) -> None:
+    client = MlflowClient(PathConfig.from_environment(work_dir=board_here[0]).tracking_uri)
+    (model,) = client.search_registered_models()
+    versions = client.search_model_versions(f"name = '{model.name}'")
+    scores = {str(one.version): float(one.tags["validation_auroc"]) for one in versions}
+    assert len(scores) == 2
+    assert scores[str(model.aliases["champion"])] == max(scores.values())
+
+
+def test_board_shows_the_training_of_every_seed(board_here: tuple[Path, Path]) -> None:
+    chapters = {text.split("\n")[0]: text for text in (board_here[1] / "report.md").read_text().split("\n## ")}
+    assert "each of 2 training seeds" in chapters["Training"]
+
+
+def test_model_of_other_data_than_the_run_ends_the_board(
+    tree: Path, board_here: tuple[Path, Path], tmp_path: Path
+) -> None:
+    work_dir = tmp_path / "work"
+    shutil.copytree(board_here[0], work_dir)
+    run = plan(PRESET, raw_dir=tree, work_dir=work_dir, **{**WAYS, "seeds": 1}).first
+    shutil.rmtree(run.prediction_dir)
+    weights = run.fusion_dir() / "checkpoint.json"
+    tensors = json.loads(weights.read_text())["data"]
+    weights.write_text(weights.read_text().replace(tensors, tensors[::-1]))
+    with pytest.raises(CheckpointError, match=f"trained on tensors {tensors[::-1]}, asked to work on {tensors}"):
+        leaderboard(PRESET, raw_dir=tree, work_dir=work_dir, **WAYS)
 
 
 COMPARED = ("encoder-*/*", "model-*/*", "4_prediction")
