@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint up down status bench clean
+.PHONY: help install demo test test-long lint up down status bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -28,8 +28,11 @@ lint: $(STAMP)  ## ruff, sqlfluff and the import contracts
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 	$(BIN)/lint-imports
 
-test: lint  ## the linters, then every test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: lint  ## the linters, then the tests
+	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-long: install  ## the tests of whole runs that take minutes each
+	$(BIN)/pytest -m long
 
 up: $(STAMP)  ## start Prefect, MLflow and a worker on 127.0.0.1, deploy everything, print the addresses
 	$(BIN)/medpatch up $(if $(PREFECT_PORT),--prefect-port $(PREFECT_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))

@@ -40,7 +40,7 @@ from medpatch.config.preset import PresetName
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.artifact import fingerprint, replace_text
 from medpatch.track.find import has_run
-from medpatch.track.log import describe, log_counts, log_metrics, log_report
+from medpatch.track.log import describe, log_counts, log_metrics, log_report, set_tags
 from medpatch.track.run import child_run, open_tracking, parent_run
 
 RECORD = "mlflow_run.json"
@@ -130,7 +130,7 @@ def track_leaderboard(board: Board, report: str) -> None:
                 log_metrics(parent, metrics)
             with child_run(parent, f"{model}, mean of seeds", model=model, title=title(model)) as child:
                 log_metrics(child, metrics)
-        log_metrics(parent, {"data/test_reads": float(len(read_ledger(test_ledger(run))))})
+        set_tags(parent, {"test_reads": str(len(read_ledger(test_ledger(run))))})
         log_counts(
             parent, tensor_spec(run.tensor_dir).stay_count, digest=parent.tags["data_digest"], context="evaluation"
         )

@@ -47,6 +47,7 @@ def _codes(work_dir: Path) -> set[bool]:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_a_whole_work_folder_of_another_version_is_made_again(tree: Path, prefect_server: None, tmp_path: Path) -> None:
     work = tmp_path / "work"
     with pytest.MonkeyPatch.context() as patch:

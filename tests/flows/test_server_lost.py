@@ -76,6 +76,7 @@ def test_a_temporary_server_killed_in_the_middle_is_named_and_the_next_run_goes_
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_a_lasting_server_killed_during_training_is_named_and_the_next_run_closes_what_is_open(
     tree: Path, tmp_path: Path, lasting: tuple[subprocess.Popen[bytes], str]
 ) -> None:

@@ -48,6 +48,7 @@ def _left(tree: Path, work_dir: Path, *, record: str) -> dict[str, str]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_two_runs_on_one_folder_at_once_both_end_and_leave_what_one_leaves(tree: Path, tmp_path: Path) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     both = [_start("run", tree, work_dir=shared) for _ in range(2)]
