@@ -17,9 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from numpy.typing import NDArray
 from partition_part import Part, evidence, join_features, read_part, rows
 from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain, found_evidence
-from study import MAIN, PRESETS, Cell, context
+from study import MAIN, PRESETS, Cell, context, oracle_of
+from study_table import expected_auroc
 from torch import Tensor, nn
 
 from flows.context import RunContext
@@ -64,9 +66,17 @@ def pooled(part: Part, scorer: Mapping[Modality, nn.Module], known: Mapping[Moda
 
 
 def train_fusion(
-    make: Callable[[], nn.Module], parts: Mapping[Split, tuple[Features, Tensor]], *, seed: int, epochs: int
+    make: Callable[[], nn.Module],
+    parts: Mapping[Split, tuple[Features, Tensor]],
+    *,
+    oracle: NDArray,
+    seed: int,
+    epochs: int,
 ) -> dict[str, float]:
-    """Macro AUROC of each head on test, and of the late one on val, at the epoch with the best late head on val."""
+    """Macro AUROC of each head on test, and of the late one on val, at the epoch with the best late head on val.
+
+    The expected one is over labels drawn from the oracle's probabilities (n, K) of the test stays.
+    """
     torch.manual_seed(seed)
     network = make()
     features, label = parts[Split.TRAIN]
@@ -87,19 +97,26 @@ def train_fusion(
         waited += 1
         if score > best:
             best, waited = score, 0
-            found = {**auroc_of(network, parts, Split.TEST), "val": score}
+            late = logits_of(network, parts, Split.TEST)["late"].double().numpy()
+            expected = expected_auroc(late, oracle)
+            found = {**auroc_of(network, parts, Split.TEST), "val": score, "expected": expected}
         if waited >= PATIENCE:
             break
     return found
 
 
-@torch.no_grad()
 def auroc_of(network: nn.Module, parts: Mapping[Split, tuple[Features, Tensor]], split: Split) -> dict[str, float]:
     """Macro AUROC of each head."""
+    return {h: macro_auroc(logit, parts[split][1])[0] for h, logit in logits_of(network, parts, split).items()}
+
+
+@torch.no_grad()
+def logits_of(network: nn.Module, parts: Mapping[Split, tuple[Features, Tensor]], split: Split) -> dict[str, Tensor]:
+    """(n, K) of each head."""
     features, label = parts[split]
     index = torch.arange(len(label)).split(STAYS_AT_ONCE)
     out = [network(rows(features, some), split, some) for some in index]
-    return {h: macro_auroc(torch.cat([getattr(o, h) for o in out]), label)[0] for h in ("late", "high", "low")}
+    return {h: torch.cat([getattr(o, h) for o in out]) for h in ("late", "high", "low")}
 
 
 def retrained(run: RunContext, model: ModelConfig, modality: Modality, *, width: int, data: str) -> nn.Module:
@@ -125,6 +142,7 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
     unimodal = {m: load_unimodal(run.unimodal_dir(m), data=data) for m in names}
     trained = {m: load_scorer(run.confidence_dir(m), width=u.encoder.width, data=data) for m, u in unimodal.items()}
     part = {split: read_part(run.tensor_dir, split, unimodal) for split in Split}
+    oracle = oracle_of(run, part[Split.TEST].stay_id.numpy())["+".join(run.config.modality.modalities)]
     share: dict[Modality, Tensor] = {}
     for title, way in WAYS.items():
         if title != DEFAULT and all((*key, title, seed) in done for seed in range(seeds)):  # others need its shares
@@ -160,7 +178,7 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
 
         for seed in range(seeds):
             if (*key, title, seed) not in done:
-                found = train_fusion(make, parts, seed=seed, epochs=epochs)
+                found = train_fusion(make, parts, oracle=oracle, seed=seed, epochs=epochs)
                 high = {str(m): round(float(s.mean()), 3) for m, s in shares.items()}
                 write(
                     {
@@ -183,10 +201,10 @@ def show(lines: Sequence[Mapping]) -> None:
             continue
         print(f"\n{task}: late AUROC on test; difference to '{DEFAULT}' on the same cohort and seed")
         print(
-            "| way | cells | late | high | low | on val | difference | per cohort "
+            "| way | cells | late | high | low | on val | expected | its difference | difference | per cohort "
             "| tokens high | of them with evidence, of all |"
         )
-        print("|---|---|---|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|---|---|---|---|---|")
         for way, cells in rows_of.items():
             both = sorted(cells.keys() & rows_of[DEFAULT].keys())
             if not both:
@@ -195,7 +213,8 @@ def show(lines: Sequence[Mapping]) -> None:
             cohorts = sorted({k[0] for k in both})
             by = [statistics.mean(g for k, g in gap.items() if k[0] == d) for d in cohorts]
             spread = statistics.stdev(gap.values()) / len(gap) ** 0.5 if len(gap) > 1 else float("nan")
-            means = [statistics.mean(x[h] for x in cells.values()) for h in ("late", "high", "low", "val")]
+            means = [statistics.mean(x[h] for x in cells.values()) for h in ("late", "high", "low", "val", "expected")]
+            known = [cells[k]["expected"] - rows_of[DEFAULT][k]["expected"] for k in both]
             share = statistics.mean(statistics.mean(x["share"].values()) for x in cells.values())
             shown = {
                 m: statistics.mean(x["evidence"][m][0] for x in cells.values())
@@ -203,7 +222,7 @@ def show(lines: Sequence[Mapping]) -> None:
             }
             print(
                 f"| {way} | {len(cells)} | {' | '.join(f'{v:.4f}' for v in means)} "
-                f"| {statistics.mean(gap.values()):+.4f} ± {1.96 * spread:.4f} "
+                f"| {statistics.mean(known):+.4f} | {statistics.mean(gap.values()):+.4f} ± {1.96 * spread:.4f} "
                 f"| {', '.join(f'{v:+.4f}' for v in by)} | {share:.2f} | {', '.join(shown)} |"
             )
 

@@ -36,6 +36,7 @@ class Part:
         table: what shows evidence: (V, K) by id for notes, (N, K) by position for images.
         presence: (n, M).
         label: (n, K).
+        stay_id: (n,).
     """
 
     tokens: Mapping[Modality, Tokens]
@@ -43,6 +44,7 @@ class Part:
     table: Mapping[Modality, Tensor]
     presence: Tensor
     label: Tensor
+    stay_id: Tensor
 
 
 @torch.no_grad()
@@ -50,7 +52,7 @@ def read_part(tensor_dir: Path, split: Split, unimodal: Mapping[Modality, Unimod
     """All stays of a split through the encoders."""
     tokens: dict[Modality, list[Tokens]] = {m: [] for m in unimodal}
     word: dict[Modality, list[Tensor]] = {m: [] for m in unimodal if m in NOTES}
-    presence, label = [], []
+    presence, label, stay_id = [], [], []
     dataset = ShardDataset(tensor_dir, split, modalities=tuple(unimodal), resident_shards=1)
     for batch in make_loader(dataset, batch_size=BATCH, shuffle=False, seed=0):
         for column, (m, network) in enumerate(unimodal.items()):
@@ -61,6 +63,7 @@ def read_part(tensor_dir: Path, split: Split, unimodal: Mapping[Modality, Unimod
                 word[m].append(batch.value[m].flatten(1))
         presence.append(batch.presence)
         label.append(batch.label)
+        stay_id.append(batch.stay_id)
     longest = {m: max(t.value.shape[1] for t in parts) for m, parts in tokens.items()}
     words = {m: torch.cat([padded(w, longest[m]) for w in parts]) for m, parts in word.items()}
     names = dataset.spec.label_names
@@ -68,7 +71,7 @@ def read_part(tensor_dir: Path, split: Split, unimodal: Mapping[Modality, Unimod
     if Modality.CXR in unimodal:
         table[Modality.CXR] = image_table(names)
     found = {m: joined(parts, longest[m]) for m, parts in tokens.items()}
-    return Part(found, words, table, torch.cat(presence), torch.cat(label))
+    return Part(found, words, table, torch.cat(presence), torch.cat(label), torch.cat(stay_id))
 
 
 def joined(parts: Sequence[Tokens], longest: int) -> Tokens:

@@ -31,7 +31,7 @@ from medpatch.config.path import REPOSITORY_DIR
 from medpatch.contract.artifact import replace_text
 from medpatch.contract.prediction import ORACLE_SCHEMA
 from medpatch.evaluate.metric import auroc, macro
-from medpatch.evaluate.prediction import SplitPrediction, read_predictions
+from medpatch.evaluate.prediction import read_predictions
 from medpatch.evaluate.stay import read_facts
 
 logger = logging.getLogger("study")
@@ -139,18 +139,19 @@ def context(cell: Cell, out: Path) -> RunContext:
     return board.first
 
 
-def oracle_of(run: RunContext, test: SplitPrediction) -> dict[str, NDArray]:
-    """(N, K) best possible probability of each modality set."""
+def oracle_of(run: RunContext, stay_id: NDArray) -> dict[str, NDArray]:
+    """(N, K) best possible probability of each modality set, for stays (N,) in any order."""
+    names, order = run.config.labels, np.argsort(stay_id)
     files = sorted(run.oracle_dir.glob("*.parquet"))
     rows = ds.dataset(files, schema=ORACLE_SCHEMA).to_table(
-        filter=(pc.field("task") == str(run.config.cohort.task)) & pc.field("stay_id").isin(test.stay_id.tolist())
+        filter=(pc.field("task") == str(run.config.cohort.task)) & pc.field("stay_id").isin(stay_id.tolist())
     )
     found = {}
     for name in pc.unique(rows["modality_set"]).to_pylist():
         one = rows.filter(pc.equal(rows["modality_set"], name))
-        probability = np.full(test.label.shape, np.nan)
-        stay = np.searchsorted(test.stay_id, one["stay_id"].to_numpy())
-        column = [test.label_names.index(label) for label in one["label_name"].to_pylist()]
+        probability = np.full((len(stay_id), len(names)), np.nan)
+        stay = order[np.searchsorted(stay_id, one["stay_id"].to_numpy(), sorter=order)]
+        column = [names.index(label) for label in one["label_name"].to_pylist()]
         probability[stay, column] = one["probability"].to_numpy()
         found[name] = probability
     return found
@@ -163,7 +164,7 @@ def keep(cell: Cell, run: RunContext, path: Path) -> dict[str, float]:
     facts = read_facts(
         test.stay_id, run.config.modality.modalities, tensor_dir=run.tensor_dir, warehouse_dir=None, age_edges_years=()
     )
-    oracle = oracle_of(run, test) if cell.variant == MAIN else {}
+    oracle = oracle_of(run, test.stay_id) if cell.variant == MAIN else {}
     scores = {name: one.logit for name, one in test.models.items()}
     aside = path.with_suffix(".part.npz")
     np.savez_compressed(

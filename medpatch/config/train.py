@@ -89,7 +89,10 @@ class TrainConfig(Frozen):
     fusion_epochs: int = Field(100, gt=0, description="most epochs of stage 3 and of the rivals")
     patience_epochs: int = Field(15, gt=0, description="validations without improvement before stopping")
     calibration_share: float = Field(
-        0.5, gt=0, lt=1, description="share of val subjects kept from model selection, for the temperatures"
+        0.5,
+        gt=0,
+        lt=1,
+        description="share of val subjects that choose no epoch of stages 1 and 2 and fit the temperatures instead",
     )
     confidence_tokens: int = Field(
         2_000_000, gt=0, description="tokens per split that the confidence stage reads; more stays are sampled"

@@ -1,4 +1,8 @@
-"""Which validation subjects choose, and which are kept from every choice for calibration."""
+"""Which validation subjects choose in stages 1 and 2, and which are kept from that for calibration.
+
+What comes after the temperatures (the epoch of fusion and of the rivals, the head, the best single modality) is
+chosen on all of them: half of a small validation split is too noisy a judge, and nothing is calibrated later.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +20,7 @@ class ValParts:
     """Indices of the n val stays.
 
     Attributes:
-        selection: of those that choose epochs, the head and the best single modality.
+        selection: of those that choose the epochs of encoders and token predictors.
         held_out: of those kept for calibration.
     """
 
@@ -25,7 +29,7 @@ class ValParts:
 
 
 def is_calibration_subject(subject_id: NDArray[np.int64], *, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which val subjects are kept from model selection: (n,) bool, a function of the id alone.
+    """Which val subjects are kept from the selection of stages 1 and 2: (n,) bool, a function of the id alone.
 
     Deviates: the published code calibrates on the stays that also choose epochs and heads.
     """

@@ -8,7 +8,6 @@ import numpy as np
 
 from medpatch.config.name import Modality
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.data.held_out import split_val
 from medpatch.evaluate.compare import Comparison, compare
 from medpatch.evaluate.metric import auroc, macro, single_class_labels
 from medpatch.evaluate.name import (
@@ -91,7 +90,7 @@ def judge(
     names = single_class_labels(first.label, first.label_names, split="test")
     warnings = [f"{name}: one class in the test split; AUROC and AUPRC undefined, left out of means" for name in names]
     judged = judge_models(test, models, config=config.evaluate, progress=step(0))
-    best_single, notes = choose_single(val, singles, config=config)
+    best_single, notes = choose_single(val, singles)
     level = config.evaluate.interval_level
     results = tuple(
         one.result if best_single is None else with_difference(one, judged[best_single], level=level)
@@ -130,18 +129,12 @@ def source_line(stays: str, patients: str, *, config: PipelineConfig, runs: int)
     return found + (f" Mean of {runs} training seeds." if runs > 1 else "")
 
 
-def choose_single(
-    val: Sequence[SplitPrediction], singles: tuple[str, ...], *, config: PipelineConfig
-) -> tuple[str | None, tuple[str, ...]]:
-    """The unimodal model with the best macro AUROC on validation, and what is to be said about the choice.
-
-    Val subjects that are kept for calibration have no say.
-    """
+def choose_single(val: Sequence[SplitPrediction], singles: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The unimodal model with the best macro AUROC on validation, and what is to be said about the choice."""
     if not singles:
         return None, ()
-    rows = split_val(val[0].subject_id, config).selection
     value = {
-        m: float(np.mean([macro(auroc(run.models[m].logit[rows], run.label[rows])).value for run in val]))
+        m: float(np.mean([macro(auroc(run.models[m].logit, run.label)).value for run in val]))
         for m in singles
         if m in val[0].models
     }

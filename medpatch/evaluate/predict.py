@@ -18,7 +18,6 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import Head
 from medpatch.contract.artifact import fingerprint, writing
 from medpatch.contract.prediction import PREDICTION_SCHEMA
-from medpatch.data.held_out import split_val
 from medpatch.evaluate.forward import Progress, SplitLogits, collect
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.name import MEDPATCH
@@ -33,17 +32,12 @@ logger = logging.getLogger(__name__)
 def choose_head(config: PipelineConfig, val: SplitLogits) -> Head:
     """The reported head: the configured one, or the best macro AUROC on validation.
 
-    Val subjects that are kept for calibration have no say.
-
     Deviates: the published report takes the best of five heads on the test split itself.
     """
     if config.evaluate.head is not Head.VALIDATION:
         return config.evaluate.head
-    rows = split_val(val.subject_id, config).selection
     score = {
-        h: macro(auroc(val.logit[f"{MEDPATCH}_{h}"][rows], val.label[rows])).value
-        for h in HEADS
-        if f"{MEDPATCH}_{h}" in val.logit
+        h: macro(auroc(val.logit[f"{MEDPATCH}_{h}"], val.label)).value for h in HEADS if f"{MEDPATCH}_{h}" in val.logit
     }
     known = {h: value for h, value in score.items() if np.isfinite(value)}
     if not known:

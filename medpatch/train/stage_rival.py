@@ -26,7 +26,7 @@ from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
 from medpatch.train.stage_fusion import load_all, open_raw
 from medpatch.train.stage_trees import run_trees
-from medpatch.train.stage_unimodal import fit_settings, val_parts
+from medpatch.train.stage_unimodal import fit_settings
 
 
 def run_rival(
@@ -85,7 +85,7 @@ def run_rival(
             for s in index
         }
         step, val_step = (rival_step(network, still[s], raw=raw[s], device=session.device) for s in index)
-        selection, _ = val_parts(index[Split.VAL].subject_id, config)
+        selection = torch.arange(len(index[Split.VAL]))  # as for MedPatch
         same_length = torch.ones(len(index[Split.TRAIN]))
         fitted = fit(
             network,

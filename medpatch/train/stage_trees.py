@@ -18,7 +18,6 @@ from medpatch.train.loss import label_loss
 from medpatch.train.record import EpochRecord, FitResult, LogMetric, Progress
 from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
-from medpatch.train.stage_unimodal import val_parts
 
 LARGEST_SEED = 2**31 - 1
 
@@ -35,21 +34,16 @@ def run_trees(
 ) -> StageResult:
     """Fit boosted trees on the modalities that were not dropped; arguments as in `stage_rival.run_rival`.
 
-    The selection half of val chooses the number of trees, as it chooses epochs elsewhere. The history has one
-    row.
+    The val split chooses the number of trees, as it chooses epochs elsewhere. The history has one row.
     """
     spec, data = input_spec(tensor_dir)
     session, name = open_session(config.train, inputs=inputs), str(Rival.BOOSTED_TREES)
     train, val = (read_table(tensor_dir, split, modalities=earlier.modalities) for split in (Split.TRAIN, Split.VAL))
-    selection, _ = val_parts(torch.tensor(val.subject_id), config)
-    chosen = FeatureTable(
-        val.value[selection.numpy()], val.label[selection.numpy()], val.subject_id[selection.numpy()], val.names
-    )
     trees = fit_trees(
         train.value,
         train.label,
-        val_features=chosen.value,
-        val_label=chosen.label,
+        val_features=val.value,
+        val_label=val.label,
         feature_names=train.names,
         learning_rate=config.train.rate_of(name),
         seed=derive_seed(config.train.seed, name) % LARGEST_SEED,
@@ -57,13 +51,13 @@ def run_trees(
         progress=progress,
     )
     train_loss, _ = _judge(trees, train)
-    val_loss, val_auroc = _judge(trees, chosen)
+    val_loss, val_auroc = _judge(trees, val)
     record = EpochRecord(0, train_loss, val_loss, val_auroc, config.train.rate_of(name))
     logged = {"train/loss": train_loss, "val/loss": val_loss, "val/auroc": val_auroc}
     for metric, value in (logged | {"train/learning_rate": record.learning_rate}).items():
         if np.isfinite(value):
             log_metric(metric, value, 0)
-    result = StageResult(Stage.FUSION, name, None, False, "", len(train.label), len(selection))
+    result = StageResult(Stage.FUSION, name, None, False, "", len(train.label), len(val.label))
     return finish(
         out_dir,
         result,

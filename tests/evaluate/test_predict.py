@@ -18,7 +18,6 @@ from medpatch.config.name import Modality, Rival, Split, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import CacheType, EvaluateConfig, Head, TrainConfig
 from medpatch.data.dataset import ShardDataset
-from medpatch.data.held_out import split_val
 from medpatch.data.loader import make_loader
 from medpatch.data.spec import tensor_spec
 from medpatch.evaluate.forward import SplitLogits
@@ -220,12 +219,14 @@ def test_validation_chooses_the_best_head_only_when_asked() -> None:
     assert choose_head(choosing(Head.LATE), val) is Head.LATE
 
 
-def test_stays_kept_for_calibration_do_not_choose_the_head() -> None:
-    val, config = val_logits(late=0.5, high=3.0, low=1.0), choosing(Head.VALIDATION)
-    held_out = split_val(val.subject_id, config).held_out
-    val.logit["medpatch_low"][held_out] = 50.0 * val.label[held_out]
-    val.logit["medpatch_high"][held_out] *= -1
-    assert choose_head(config, val) is Head.HIGH
+def test_every_validation_stay_helps_to_choose_the_head() -> None:
+    config = choosing(Head.VALIDATION)
+    for best, other in ((Head.LATE, Head.HIGH), (Head.HIGH, Head.LATE)):
+        val = val_logits(late=0.0, high=0.0)
+        val.logit[f"medpatch_{best}"][:] = val.label
+        val.logit[f"medpatch_{other}"][:] = val.label
+        val.logit[f"medpatch_{other}"][np.flatnonzero(val.label[:, 0])[0]] = -1.0  # one stay of all of them
+        assert choose_head(config, val) is best
 
 
 def test_head_cannot_be_chosen_on_one_class_so_late_is_reported(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from medpatch.config.name import Modality, Rival
+from medpatch.config.name import Modality, Rival, Split
 from medpatch.config.train import LossWeighting, Precision
 from medpatch.feature.dirs import StageDirs
 from medpatch.model.build_rival import NETWORK
 from medpatch.model.checkpoint import load_medpatch, load_scorer, load_unimodal
 from medpatch.model.checkpoint_rival import load_rival
-from medpatch.train.result import read_history
+from medpatch.train.result import read_history, read_result
 from medpatch.train.stage_fusion import run_fusion
 from train.cohort import MadeUp
 from train.stages import TENSORS, silent, train_earlier, train_rival
@@ -44,6 +44,17 @@ def test_every_network_among_the_rivals_trains_and_comes_back(made_up, earlier, 
     assert load_rival(tmp_path / "r", data=made_up.data)[0] is rival
     losses = [row["train_loss"] for row in read_history(tmp_path / "r")]
     assert losses[1] < losses[0]
+
+
+def test_fusion_and_rivals_choose_on_every_val_stay_and_earlier_stages_on_half(made_up, earlier, tmp_path):
+    fuse(made_up, earlier, tmp_path / "fusion")
+    train_rival(made_up, Rival.EARLY, tmp_path / "early", earlier)
+    stays = len(made_up.splits[Split.VAL].label)
+    assert read_result(tmp_path / "fusion").selection_stays == stays
+    assert read_result(tmp_path / "early").selection_stays == stays
+    for m in TWO:
+        assert 0 < read_result(earlier.unimodal[m]).selection_stays < stays
+        assert 0 < read_result(earlier.confidence[m]).selection_stays < stays
 
 
 def test_joint_rival_moves_its_copy_of_the_encoders_and_no_other_rival_does(made_up, earlier, tmp_path):
