@@ -13,7 +13,7 @@ from medpatch.evaluate.name import MEDPATCH
 from medpatch.evaluate.replicate import METRICS
 from medpatch.evaluate.summary import Estimate, ModelResult, Score
 from medpatch.evaluate.suppress import Disclosure
-from medpatch.evaluate.table import Table
+from medpatch.evaluate.table import DIGITS, Table, as_printed
 
 HEADS_OF = {"": MEDPATCH, "_high": "medpatch_high", "_low": "medpatch_low"}
 
@@ -21,38 +21,44 @@ HEADS_OF = {"": MEDPATCH, "_high": "medpatch_high", "_low": "medpatch_low"}
 def to_json(
     verdict: Verdict, analyses: Analyses, *, config: PipelineConfig, made_up: str | None, shown: Disclosure
 ) -> dict[str, Any]:
-    """The verdict and the analyses with their configuration; what does not exist or is hidden is null."""
+    """The verdict and the analyses with their configuration; what does not exist or is hidden is null.
+
+    Numbers of stays that are not counted, or whose positives are not, have the digits of the tables: more of them
+    would tell the count.
+    """
+    whole = (STAYS, JUDGED, ALL), (POSITIVES, JUDGED, ALL)
+    judged, analysed = (_told(_withheld(asdict(part), shown), *whole, shown=shown) for part in (verdict, analyses))
     content = {
         "task": str(config.cohort.task),
         "split": "test",
         "made_up": made_up,
         "config": config.flatten(),
-        **_withheld(asdict(verdict), shown),
-        "analyses": _withheld(asdict(analyses), shown),
+        **judged,
+        "analyses": analysed,
         "flat": {result.model: flat_metrics(verdict.results, result.model, shown=shown) for result in verdict.results},
     }
     return _null(content)
 
 
 def long_table(verdict: Verdict, shown: Disclosure) -> Table:
-    """One row per model, set of stays, label (or mean over labels) and metric, at full precision."""
+    """One row per model, set of stays, label (or mean over labels) and metric; digits as in `to_json`."""
     rows = []
     for result in (*verdict.results, *verdict.own_stays):
         for score in _scores(result):
             head = (result.model, result.subset, score.name, *_counts(result.subset, score.name, shown))
             for metric in METRICS:
-                found: Estimate = getattr(score, metric)
-                rows.append((*head, metric, _text(found.value), _text(found.low), _text(found.high)))
+                rows.append((*head, metric, *_ends(getattr(score, metric), is_exact=all(head[-2:]))))
         if result.difference is not None:
-            gap = result.difference
             head = (result.model, result.subset, "macro", *_counts(result.subset, "macro", shown))
-            rows.append((*head, "auroc_minus_best_single", _text(gap.value), _text(gap.low), _text(gap.high)))
+            rows.append((*head, "auroc_minus_best_single", *_ends(result.difference, is_exact=all(head[-2:]))))
     columns = ("model", "stays_with", "label", "stays", "positives", "metric", "value", "low", "high")
     return Table("metrics", "All numbers", columns, tuple(rows), "")
 
 
 def flat_metrics(results: Sequence[ModelResult], model: str, *, shown: Disclosure) -> dict[str, float]:
     """Numbers of one model by the names that tracking uses; those that do not exist or are hidden are left out.
+
+    Digits as in `to_json`.
 
     "test/auroc" and "test/auprc" with their ends, "test/auroc/<label>", "test/auroc_<group>"; for "medpatch" also
     its heads, "test/auroc_high" and "test/auroc_low".
@@ -79,9 +85,13 @@ def flat_metrics(results: Sequence[ModelResult], model: str, *, shown: Disclosur
         "test/auroc_oracle": result.oracle_auroc,
         "test/auroc_minus_best_single": result.difference.value if result.difference else None,
     }
-    flat |= {f"test/auroc_{group.name}": group.auroc.value for group in result.groups}
+    stays = STAYS, JUDGED, result.subset
+    flat = _told(flat, stays, (POSITIVES, JUDGED, result.subset), shown=shown)
+    for group in result.groups:
+        flat |= _told({f"test/auroc_{group.name}": group.auroc.value}, stays, positives_of(group.name), shown=shown)
     for label in result.labels:
-        flat |= {f"test/auroc/{label.name}": label.auroc.value, f"test/auprc/{label.name}": label.auprc.value}
+        own = {f"test/auroc/{label.name}": label.auroc.value, f"test/auprc/{label.name}": label.auprc.value}
+        flat |= _told(own, stays, positives_of(label.name), shown=shown)
     return {name: float(value) for name, value in flat.items() if value is not None and math.isfinite(value)}
 
 
@@ -101,6 +111,11 @@ def _counts(subset: str, score: str, shown: Disclosure) -> tuple[str, str]:
     keys = (STAYS, JUDGED, subset), _key(POSITIVES, subset, score)
     found = (shown.of(key) if key in shown.value else None for key in keys)
     return tuple("" if value is None else str(value) for value in found)
+
+
+def _told(value: Any, *counts: tuple, shown: Disclosure) -> Any:
+    """The numbers as they are where all those counts are shown, else with the digits of the tables."""
+    return value if all(key in shown.value and shown.of(key) is not None for key in counts) else _rounded(value)
 
 
 def _withheld(value: Any, shown: Disclosure, subset: str = ALL) -> Any:
@@ -128,7 +143,23 @@ def _withheld(value: Any, shown: Disclosure, subset: str = ALL) -> Any:
         is_group = "variable" in value
         key = (STAYS, JUDGED, f"{value['variable']}: {value['group']}") if is_group else having(value["modality"])
         own["stays"] = of(key)
-    return found | own
+    counts = [own.get("positives", 0), own.get("stays", 0), found["macro"]["positives"] if "macro" in found else 0]
+    return (_rounded(found) if None in counts else found) | own
+
+
+def _rounded(value: Any) -> Any:
+    """The same with the digits of the tables."""
+    if isinstance(value, dict):
+        return {key: _rounded(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(below) for below in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
+def _ends(estimate: Estimate, *, is_exact: bool) -> tuple[str, str, str]:
+    """Value, low and high as text."""
+    found = estimate if is_exact else as_printed(estimate)
+    return _text(found.value), _text(found.low), _text(found.high)
 
 
 def _text(value: float) -> str:

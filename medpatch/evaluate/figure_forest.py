@@ -8,6 +8,7 @@ import numpy as np
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.name import style
 from medpatch.evaluate.summary import Estimate
+from medpatch.evaluate.table import as_printed
 
 OFFSET = 0.2
 
@@ -66,6 +67,6 @@ def forest_picture(
 def _dot(axis, y: float, *, estimate: Estimate | None, model: str) -> None:
     if estimate is None or not np.isfinite(estimate.value):
         return
-    look = style(model)
+    look, estimate = style(model), as_printed(estimate)
     axis.plot([estimate.low, estimate.high], [y, y], color=look.colour, linewidth=1.5)
     axis.plot(estimate.value, y, look.marker, color=look.colour, markersize=5)

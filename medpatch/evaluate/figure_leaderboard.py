@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.name import Group, style
 from medpatch.evaluate.summary import Estimate, ModelResult, Score
+from medpatch.evaluate.table import as_printed
 
 
 def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Picture:
@@ -76,7 +77,7 @@ def label_picture(main: ModelResult, single: ModelResult | None) -> Picture:
 
 
 def _row(axis: Axes, y: float, *, estimate: Estimate, model: str) -> None:
-    look = style(model)
+    look, estimate = style(model), as_printed(estimate)
     if np.isnan(estimate.value):
         axis.text(0.02, y, "undefined", transform=axis.get_yaxis_transform(), fontsize=8, color=GREY, va="center")
         return
@@ -90,13 +91,13 @@ def _row(axis: Axes, y: float, *, estimate: Estimate, model: str) -> None:
 
 def _pair(axis: Axes, y: float, *, score: Score, rival: Score | None, main: str, single: str) -> None:
     if rival is not None and np.isfinite(rival.auroc.value):
-        look = style(single)
-        axis.plot([rival.auroc.low, rival.auroc.high], [y - 0.2] * 2, color=look.colour, linewidth=1.0)
-        axis.plot(rival.auroc.value, y - 0.2, look.marker, color=look.colour, markersize=4)
+        look, found = style(single), as_printed(rival.auroc)
+        axis.plot([found.low, found.high], [y - 0.2] * 2, color=look.colour, linewidth=1.0)
+        axis.plot(found.value, y - 0.2, look.marker, color=look.colour, markersize=4)
     if np.isfinite(score.auroc.value):
-        look = style(main)
-        axis.plot([score.auroc.low, score.auroc.high], [y + 0.14] * 2, color=look.colour, linewidth=1.6)
-        axis.plot(score.auroc.value, y + 0.14, look.marker, color=look.colour, markersize=5)
+        look, found = style(main), as_printed(score.auroc)
+        axis.plot([found.low, found.high], [y + 0.14] * 2, color=look.colour, linewidth=1.6)
+        axis.plot(found.value, y + 0.14, look.marker, color=look.colour, markersize=5)
 
 
 def _key(axis: Axes, models: Mapping[str, None]) -> None:

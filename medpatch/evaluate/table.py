@@ -3,13 +3,15 @@
 import csv
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from medpatch.evaluate.summary import Estimate
 
 ABSENT = "–"
+DIGITS = 3
+"""After the point, of most numbers in tables."""
 LATEX_SIGNS = {"−": "$-$", "–": "--", "≥": "$\\geq$", "≤": "$\\leq$", "×": "$\\times$"}
 """Signs that pdflatex does not know by itself."""
 
@@ -79,12 +81,12 @@ def words(table: Table) -> tuple[bool, ...]:
     )
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: float | None, digits: int = DIGITS) -> str:
     """Fixed digits; a dash where there is no value."""
     return ABSENT if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
-def signed(value: float, digits: int = 3) -> str:
+def signed(value: float, digits: int = DIGITS) -> str:
     """Like `number`, with + or −."""
     return ABSENT if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", "−")
 
@@ -106,12 +108,21 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def interval(estimate: Estimate, *, plus: bool = False, digits: int = 3) -> str:
+def interval(estimate: Estimate, *, plus: bool = False, digits: int = DIGITS) -> str:
     """Value and interval: "0.842 [0.801, 0.880]"."""
     write = signed if plus else number
     if not math.isfinite(estimate.value):
         return ABSENT
     return f"{write(estimate.value, digits)} [{write(estimate.low, digits)}, {write(estimate.high, digits)}]"
+
+
+def as_printed(estimate: Estimate) -> Estimate:
+    """The estimate with the digits that tables have.
+
+    An AUROC of many digits over N stays is a fraction whose denominator tells how many of them are positive.
+    """
+    value, low, high = (round(end, DIGITS) for end in (estimate.value, estimate.low, estimate.high))
+    return replace(estimate, value=value, low=low, high=high)
 
 
 def _bold(cell: str, is_strong: bool) -> str:

@@ -122,3 +122,41 @@ def test_few_stays_of_the_test_split_are_hidden_in_the_line_below_every_picture(
     assert found.verdict.source.startswith("Test split: < 10 stays of < 10 patients.")
     # the points of a reliability curve add up to the positives
     assert not (found.directory / "figure" / "reliability.png").exists()
+
+
+def test_numbers_of_stays_with_hidden_positives_have_the_digits_of_the_tables(
+    tmp_path: Path, mortality: PipelineConfig
+) -> None:
+    """An AUROC of all its digits over N stays is a fraction whose denominator tells how many are positive."""
+    rows = made_up_rows(Task.IN_HOSPITAL_MORTALITY)
+    rows["label"] = (rows["stay_id"] % 10 == 0).astype(np.int8)
+    write_stays(rows, tmp_path / "mart")
+    ways = {"warehouse_dir": tmp_path / "mart", "tensor_dir": write_manifest(rows, tmp_path / "tensor")}
+    found = evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", config=mortality, inputs="x", **ways)
+    content = json.loads((found.directory / "metrics.json").read_text())
+    judged = [g["results"][0] for kind in ("subgroups", "combined") for g in content["analyses"][kind] if g["results"]]
+    hidden = [r for r in judged if r["macro"]["positives"] is None]
+    assert hidden
+    told = [r["macro"]["auroc"][end] for r in hidden for end in ("value", "low", "high")]
+    told += [label["auprc"]["value"] for r in hidden for label in r["labels"]]
+    assert all(value is None or value == round(value, 3) for value in told)
+    assert content["results"][0]["macro"]["positives"] == 12
+    assert content["results"][0]["macro"]["auroc"]["value"] != round(
+        content["results"][0]["macro"]["auroc"]["value"], 3
+    )
+
+
+def test_flat_numbers_and_rows_of_a_label_with_hidden_positives_have_three_digits(
+    tmp_path: Path, phenotyping: PipelineConfig
+) -> None:
+    rows, rare = made_up_rows(Task.PHENOTYPING), phenotyping.labels[3]
+    is_rare = rows["label_name"] == rare
+    rows["label"][is_rare] = (rows["stay_id"][is_rare] % 30 == 0).astype(np.int8)
+    found = evaluate_run(write_rows(rows, tmp_path / "p"), tmp_path / "report", config=phenotyping, inputs="x")
+    flat = found.metrics()
+    assert flat[f"test/auroc/{rare}"] == round(flat[f"test/auroc/{rare}"], 3)
+    assert any(flat[f"test/auroc/{name}"] != round(flat[f"test/auroc/{name}"], 3) for name in phenotyping.labels)
+    with (found.directory / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        mine = [r for r in csv.DictReader(file) if r["label"] == rare and r["metric"] == "auroc"]
+    assert mine
+    assert all(len(r["value"]) <= len("0.123") for r in mine)
