@@ -99,7 +99,8 @@ def stage_folders(run: RunContext) -> list[Path]:
 def board_inputs(board: Board) -> str:
     """Digest of what the leaderboard is made from."""
     predictions = [fingerprint(run.prediction_dir) for run in board.every_run]
-    return digest_of(predictions, board.first.config.evaluate.flatten(), board.first.made_up)
+    run = board.first
+    return digest_of(predictions, run.config.evaluate.flatten(), run.made_up, run.oracle_digest)
 
 
 @step("track-leaderboard")

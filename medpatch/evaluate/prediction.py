@@ -1,5 +1,7 @@
 """predictions.parquet as arrays, refused where it is not whole."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,10 @@ from numpy.typing import NDArray
 
 from medpatch.config.error import ContractError
 from medpatch.config.name import Split
+from medpatch.config.train import Head
 from medpatch.contract.prediction import PREDICTION_SCHEMA
 from medpatch.contract.tensor import MANIFEST
+from medpatch.evaluate.name import HEAD_WORDS
 
 PREDICTION_FILE = "predictions.parquet"
 HEAD_FILE = "head.json"
@@ -136,6 +140,30 @@ def refuse_other_runs(runs: Mapping[str, SplitPrediction]) -> None:
             raise ContractError(
                 f"{name}: its models differ from those of {first_name} by {missing}; set evaluate.rivals alike"
             )
+
+
+def heads_in_words(prediction_dirs: Sequence[Path]) -> str:
+    """Which output of MedPatch the predictions of the runs are of and what chose it; how often where runs differ.
+
+    Raises:
+        ContractError: a run does not say it.
+    """
+    found = Counter(map(_head, prediction_dirs))
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{words} in {times} of {found.total()} trainings" for words, times in found.items())
+
+
+def _head(prediction_dir: Path) -> str:
+    path = prediction_dir / HEAD_FILE
+    try:
+        found = json.loads(path.read_text())
+        return f"{HEAD_WORDS[Head(found['head'])]}, chosen by {found['chosen_by']}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ContractError(
+            f"{path}: does not say which head was predicted and what chose it ({type(error).__name__}: {error}); "
+            "run the predict step again"
+        ) from error
 
 
 def _read_split(path: Path, split: Split) -> pa.Table:

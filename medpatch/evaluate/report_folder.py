@@ -7,10 +7,8 @@ from pathlib import Path
 
 from medpatch.config.arm import Arm
 from medpatch.config.code import REPORT_CODE
-from medpatch.config.error import ContractError
 from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.config.train import Head
 from medpatch.contract.artifact import writing
 from medpatch.contract.confidence import ConfidenceReport
 from medpatch.evaluate.arm import arm_table
@@ -22,11 +20,11 @@ from medpatch.evaluate.figure import save
 from medpatch.evaluate.figure_history import History
 from medpatch.evaluate.finished import METRICS, RESULT
 from medpatch.evaluate.judge import Verdict, judge, source_line
-from medpatch.evaluate.name import HEAD_WORDS, MADE_UP, MEDPATCH
+from medpatch.evaluate.name import MADE_UP, MEDPATCH
 from medpatch.evaluate.page import MARK, render_html, render_markdown
 from medpatch.evaluate.prediction import (
-    HEAD_FILE,
     SplitPrediction,
+    heads_in_words,
     read_predictions,
     refuse_other_runs,
     refuse_other_stays,
@@ -138,7 +136,7 @@ def evaluate_runs(
         if material.tensor_dir is not None:
             refuse_other_stays(next(iter(found.values())), material.tensor_dir)
     val, test = (tuple(runs[split].values()) for split in (Split.VAL, Split.TEST))
-    head, made_up = _head(next(iter(predictions.values())).parent), material.made_up
+    head, made_up = heads_in_words([path.parent for path in predictions.values()]), material.made_up
     judging, analysing = _halves(progress)
     verdict = judge(val, test, config=config, oracle_dir=material.oracle_dir, head=head, progress=judging)
     if material.facts is not None:
@@ -229,16 +227,3 @@ def _halves(progress: Progress | None) -> tuple[Progress | None, Progress | None
         return lambda done, total: progress(before + round(half * done / max(1, total)), 2 * half)
 
     return part(0), part(half)
-
-
-def _head(prediction_dir: Path) -> str:
-    """Which output of MedPatch the predictions are of, in words, and what chose it."""
-    path = prediction_dir / HEAD_FILE
-    try:
-        found = json.loads(path.read_text())
-        return f"{HEAD_WORDS[Head(found['head'])]}, chosen by {found['chosen_by']}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ContractError(
-            f"{path}: does not say which head was predicted and what chose it ({type(error).__name__}: {error}); "
-            "run the predict step again"
-        ) from error

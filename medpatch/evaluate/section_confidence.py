@@ -57,11 +57,11 @@ def modality_table(found: ByModality, *, shown: Disclosure) -> Table:
         tokens = max((label.tokens for label in labels), default=0)
         rows.append((_words(modality), stays, ABSENT if key is None else count(tokens), *shares, *errors))
     caption = (
-        "Validation tokens that chose neither weights nor epoch. High: share of tokens in the high-confidence part; of "
-        "positives: among the tokens of stays with the label. Accuracy: of the 0.5 decision of a token. ECE and NLL: "
-        "expected calibration error and mean cross-entropy of the tokens before and after the temperature, which is "
-        "fitted on these same tokens: after it, they can only look better than they would elsewhere. Means over labels"
-        f"{_and_seeds(found)}."
+        "Validation tokens that chose neither weights nor epoch of the token predictor. High: share of tokens in the "
+        "high-confidence part; of positives: among tokens of stays with the label. Accuracy: of the 0.5 decision of "
+        "a token. ECE and NLL: expected calibration error and mean cross-entropy of the tokens before and after the "
+        "temperature, which is fitted on these same tokens: after it, they can only look better than they would "
+        f"elsewhere. Means over labels{_and_seeds(found)}."
     )
     return Table("confidence", "Tokens of each modality", columns, tuple(rows), caption)
 

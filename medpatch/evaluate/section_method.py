@@ -16,9 +16,10 @@ from medpatch.evaluate.table import Table, count
 def method_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) -> Section:
     """What was chosen where, where the numbers come from, and who looked at the test split."""
     chosen = (
-        "Chosen on validation: the epoch of every stage and the best single modality (on the validation patients that "
-        "are not kept for calibration), temperatures (on those that are), the thresholds of the operating points (on "
-        f"all). MedPatch's reported output: {verdict.head}.",
+        "Chosen on validation: the epoch of every encoder and token predictor (on the validation patients that are not "
+        "kept for calibration), temperatures (on those that are); the epoch of fusion and of every rival, the best "
+        f"single modality and the thresholds of the operating points (on all). MedPatch's reported output: "
+        f"{verdict.head}.",
         _threshold(config.model.fusion),
         "The test split is predicted once, and judged once per report, from the stored predictions.",
         f"Intervals: {config.evaluate.bootstrap_resamples:,} resamples of patients, all stays of a patient together, "
@@ -36,7 +37,7 @@ def _threshold(fusion: FusionConfig) -> str:
     if fusion.is_share_chosen:
         return (
             f"{start} is the score that a share of the train tokens reaches; the share is chosen per modality and "
-            "label on the validation patients that choose epochs."
+            "label on the validation patients that choose the epoch of the token predictor."
         )
     return f"{start} is the score that {fusion.high_share:.0%} of the train tokens reach."
 

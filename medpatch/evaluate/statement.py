@@ -1,12 +1,13 @@
 """Sentences of the model card and the checklist, with the run's own facts filled in."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medpatch.config.cohort import CohortConfig, Correction, SplitConfig
-from medpatch.config.name import Task
+from medpatch.config.name import Rival, Task
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import TrainConfig
 from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, POSITIVES, STAYS
 from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.judge import Verdict
@@ -71,6 +72,18 @@ def rules_in_words(cohort: CohortConfig) -> str:
     return f"as published but for {', '.join(cohort.rules)}"
 
 
+def rates_in_words(train: TrainConfig, rivals: Sequence[Rival]) -> str:
+    """The learning rate, and those of the stages and rivals of the run that have their own."""
+    parts = (
+        "unimodal",
+        "confidence",
+        "fusion",
+        *(str(r) for r in rivals if r not in (Rival.ENSEMBLE, Rival.BOOSTED_TREES)),
+    )
+    own = [f"{part} {train.rate_of(part):g}" for part in parts if train.rate_of(part) != train.learning_rate]
+    return f"{train.learning_rate:g}" + (f" ({', '.join(own)})" if own else "")
+
+
 def _split_in_words(split: SplitConfig) -> str:
     if split.list_dir:
         return "the published lists of patients"
@@ -92,7 +105,7 @@ def _model(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) 
         "cxr_name": encoder.cxr_name,
         "note_name": encoder.note_name,
         "ehr_width": str(encoder.ehr_width),
-        "learning_rate": f"{train.learning_rate:g}",
+        "learning_rate": rates_in_words(train, judged.rivals),
         "batch_size": str(train.batch_size),
         "epochs": f"{train.unimodal_epochs} / {train.confidence_epochs} / {train.fusion_epochs}",
         "patience": str(train.patience_epochs),

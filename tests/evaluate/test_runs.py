@@ -101,3 +101,14 @@ def test_arm_that_predicts_the_same_shows_no_difference(tmp_path: Path, mortalit
     table = arm_table((run,), {Arm.WITHOUT_DN: (run,)}, config=mortality.evaluate)
     assert [row[0] for row in table.rows] == ["As configured", "Without discharge notes"]
     assert table.rows[1][4:] == ("+0.000 [+0.000, +0.000]", "1.000")
+
+
+def test_trainings_that_report_different_heads_are_said_to(tmp_path: Path, mortality: PipelineConfig) -> None:
+    rows = made_up_rows(TASK, stays=30)
+    paths = {f"seed {n}": write_rows(rows, tmp_path / str(n)) for n in range(3)}
+    (tmp_path / "1" / "head.json").write_text(json.dumps({"head": "high", "chosen_by": "validation"}))
+    found = evaluate_runs(paths, tmp_path / "report", config=mortality, inputs="x", title="Board", material=Material())
+    assert found.verdict.head == (
+        "weighted sum of all heads (late), chosen by configuration in 2 of 3 trainings; "
+        "joint head on high-confidence tokens (high), chosen by validation in 1 of 3 trainings"
+    )

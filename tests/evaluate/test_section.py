@@ -114,3 +114,10 @@ def test_rows_lost_as_unreadable_are_explained(report: EvaluateReport, tmp_path:
         warehouse_dir=write_marts(tmp_path / "mart"),
     )
     assert "and none in valuenum" in (found.directory / "report.md").read_text()
+
+
+def test_report_says_which_validation_patients_chose_what(report: EvaluateReport) -> None:
+    page = (report.directory / "report.md").read_text()
+    assert "the epoch of every encoder and token predictor (on the validation patients that are not kept for" in page
+    assert "the epoch of fusion and of every rival, the best single modality" in page
+    assert "thresholds of the operating points (on all)" in page

@@ -5,9 +5,11 @@ import re
 
 import pytest
 
+from medpatch.config.name import Rival
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import RateConfig, TrainConfig
 from medpatch.evaluate.report import EvaluateReport
-from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled
+from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled, rates_in_words
 
 from .conftest import FACTS, STATEMENT
 
@@ -57,3 +59,9 @@ def test_numbers_are_those_of_the_run(report: EvaluateReport, facts: dict[str, s
     assert f"{score.auroc.value:.3f}" in facts["auroc"]
     assert facts["stays"] == "120"
     assert "c0ffee" in facts["version"]
+
+
+def test_learning_rates_of_single_parts_are_said_and_those_of_absent_rivals_are_not() -> None:
+    train = TrainConfig(learning_rate=1e-3, rate=RateConfig(fusion=5e-4, mmtm=2e-3, daft=3e-3))
+    assert rates_in_words(train, (Rival.MMTM, Rival.ENSEMBLE)) == "0.001 (fusion 0.0005, mmtm 0.002)"
+    assert rates_in_words(TrainConfig(learning_rate=1e-3), ()) == "0.001"
