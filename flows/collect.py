@@ -37,13 +37,17 @@ class Candidate:
 
 
 def note_use(run: RunContext, folders: Iterable[Path] = ()) -> None:
-    """Write down that this run needs these folders of the work folder, now; what it noted before stays noted."""
+    """Write down that this run needs these folders of the work folder, now; what it noted before stays noted.
+
+    An arm counts as a preset of its own: it is made after the run that it is compared with, and is not its successor.
+    """
     file = run.paths.work_dir / USE_DIR / f"{run.run_dir.name}.json"
     earlier = _read(file)
     names = {run.run_dir.name, *(earlier[2] if earlier else ())}
     names |= {folder.relative_to(run.paths.work_dir).parts[0] for folder in folders}
+    preset = str(run.preset) if run.arm is None else f"{run.preset} {run.arm}"
     file.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(file, json.dumps({"preset": str(run.preset), "folders": sorted(names)}))
+    replace_text(file, json.dumps({"preset": preset, "folders": sorted(names)}))
 
 
 def find_garbage(work_dir: Path, *, keep: int = 1, younger_hours: float = 0.0) -> list[Candidate]:

@@ -16,10 +16,18 @@ from medpatch.config.preset import PresetName
 
 def pipeline_steps(run: RunContext) -> Path:
     """Every step of one run; the report folder."""
+    return report_steps(run, table_steps(run))
+
+
+def table_steps(run: RunContext) -> str:
+    """Everything up to the gated tables; their fingerprint."""
     get_run_logger().info("encoders %s", run.encoder_digest)  # fails here if a pretrained one is not to be had
-    warehouse = extract_steps(run)
-    tensors = align_steps(run, warehouse)
-    return model_steps(run, tensors)
+    return extract_steps(run)
+
+
+def report_steps(run: RunContext, warehouse_fingerprint: str) -> Path:
+    """Everything after the tables; the report folder."""
+    return model_steps(run, align_steps(run, warehouse_fingerprint))
 
 
 @flow(name="medpatch", flow_run_name="{preset}")

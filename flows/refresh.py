@@ -11,7 +11,7 @@ from prefect.states import Completed, State
 
 from flows.context import RunContext
 from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, RunnerSettings, WorkDir, described
-from flows.pipeline import pipeline_steps
+from flows.pipeline import report_steps, table_steps
 from flows.start import start
 from flows.step import step
 from medpatch.align.cxr import image_fingerprint
@@ -49,12 +49,12 @@ def read_fingerprint(run: RunContext) -> str | None:
 
 
 @step("append-history")
-def append_history(run: RunContext, report_dir: Path) -> None:
-    """Remember what was refreshed, when, and where the report is."""
+def append_history(run: RunContext, report_dir: Path, *, fingerprint: str | None) -> None:
+    """Remember what was refreshed, when, and where the report is; `fingerprint` is of what the run read."""
     record = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "preset": run.preset,
-        "fingerprint": read_fingerprint(run),
+        "fingerprint": fingerprint,
         "report": str(report_dir),
     }
     with (run.paths.work_dir / HISTORY).open("a") as history:
@@ -77,6 +77,9 @@ def data_refresh(
     if last is not None and last == now and is_whole(run.report_dir):
         return Completed(message="raw files unchanged since the last refresh: nothing to do")
     get_run_logger().info("raw files or settings are new or changed: fingerprint %s", run.raw_fingerprint)
-    report_dir = pipeline_steps(run)
-    append_history(run, report_dir)
+    warehouse = table_steps(run)
+    # which images count is known from here on, and none is read yet: one replaced later is the next refresh's
+    seen = read_fingerprint(run)
+    report_dir = report_steps(run, warehouse)
+    append_history(run, report_dir, fingerprint=seen)
     return Completed(message=f"refreshed: report in {report_dir}")

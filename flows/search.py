@@ -13,6 +13,7 @@ from flows.align import align_steps
 from flows.context import RunContext
 from flows.extract import extract_steps
 from flows.feature import drop_caches
+from flows.gpu import gpu_slot
 from flows.job import earlier_dirs
 from flows.journal import note_mlflow_run
 from flows.start import start
@@ -63,7 +64,7 @@ def search_flow(
     settings = SearchSettings(trials, tuple(range(first, first + seeds)), low, high)
     tensors = align_steps(run, extract_steps(run))
     target = search_dir(run, part, low=low, high=high, seeds=seeds)
-    with _searched(run, part) as parent:
+    with gpu_slot(run.config), _searched(run, part) as parent:
 
         def judge(trial: int, rate: float, seed: int) -> float:
             changed = {**(overrides or {}), searched_field(part): rate, "train.seed": seed}

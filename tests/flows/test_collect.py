@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from flows.collect import LEFT_HOURS, USE_DIR, find_garbage, remove
+from flows.collect import LEFT_HOURS, USE_DIR, find_garbage, note_use, remove
+from medpatch.config.arm import Arm
 from medpatch.contract.artifact import replacing
 from medpatch.contract.lock import lock
 
@@ -95,3 +97,11 @@ def test_what_a_killed_process_of_this_machine_left_is_named_at_once(work_dir: P
     left = work_dir / f".data-5.{socket.gethostname()}-{ended.pid}-abc.tmp"
     left.mkdir()
     assert left.name in _names(work_dir, younger_hours=1.0)
+
+
+def test_an_arm_does_not_take_the_place_of_the_run_that_it_is_compared_with(tmp_path: Path) -> None:
+    paths = SimpleNamespace(work_dir=tmp_path)
+    for name, arm in (("run-whole", None), ("run-arm", Arm.WITHOUT_DN)):
+        (tmp_path / name).mkdir()
+        note_use(SimpleNamespace(paths=paths, run_dir=tmp_path / name, preset="tiny_phenotyping", arm=arm))
+    assert find_garbage(tmp_path) == []

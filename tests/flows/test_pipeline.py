@@ -177,13 +177,34 @@ def test_refresh_makes_a_report_that_is_gone_again(
     record = {"preset": preset, "fingerprint": read_fingerprint(run), "report": ""}
     (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
     asked = []
-    monkeypatch.setattr("flows.refresh.pipeline_steps", lambda run: asked.append(run.report_dir) or run.report_dir)
+    monkeypatch.setattr("flows.refresh.report_steps", lambda run, _: asked.append(run.report_dir) or run.report_dir)
     aside = report.rename(report.with_name("report-aside"))
     try:
         data_refresh(preset, **places, overrides=QUICK)
     finally:
         aside.rename(report)
     assert asked == [report]
+
+
+def test_image_replaced_while_a_refresh_works_is_a_change_for_the_next(
+    finished: tuple[Path, Path], tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_dir, report = finished
+    preset, places = PresetName.tiny_in_hospital_mortality, {"raw_dir": tree, "work_dir": work_dir}
+    images, worked = ["first"], []
+
+    def replace_an_image(*_: object) -> Path:
+        worked.append(images[-1])
+        images.append("replaced")
+        return report
+
+    (work_dir / "refresh_history.jsonl").write_text("")
+    monkeypatch.setattr("flows.refresh.image_fingerprint", lambda *_: images[-1])
+    monkeypatch.setattr("flows.refresh.report_steps", replace_an_image)
+    for _ in range(3):
+        state = data_refresh(preset, **places, overrides=QUICK, return_state=True)
+    assert worked == ["first", "replaced"]
+    assert "nothing to do" in state.message
 
 
 @pytest.mark.parametrize(

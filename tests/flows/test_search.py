@@ -1,7 +1,10 @@
 """A search over learning rates: nested runs, on validation alone, and folders that later runs use."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from flows.search import search_dir, search_flow
@@ -40,3 +43,22 @@ def test_search_of_the_fusion_rate_trains_the_encoders_once_and_nests_its_runs(
     names = {r.info.run_name: r.info.run_id for r in runs}
     assert parent[parent[names["trial-1-seed-1002"]]] in parent
     assert parent[names["trial-1-seed-1002"]] == names["trial-1"]
+
+
+def test_a_search_holds_the_gpu_while_it_trains(
+    tree: Path, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, trained = [False], []
+
+    @contextmanager
+    def slot(_: object) -> Iterator[bool]:
+        held.append(True)
+        yield True
+        held.append(False)
+
+    monkeypatch.setattr("flows.search.gpu_slot", slot)
+    monkeypatch.setattr("flows.search.train_and_score", lambda *_, **__: trained.append(held[-1]) or 0.5)
+    ways = {"raw_dir": tree, "work_dir": tmp_path}
+    search_flow(PresetName.tiny_in_hospital_mortality, SearchPart.FUSION, trials=1, seeds=1, overrides=QUICK, **ways)
+    assert trained == [True]
+    assert held[-1] is False
