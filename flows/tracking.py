@@ -35,6 +35,7 @@ def tracked(run: RunContext) -> Iterator[TrackedRun]:
             data_digest=run.data_digest,
             made_up=run.made_up is not None,
             title=title(MEDPATCH),
+            arm=run.arm,
         ) as parent,
         system_metrics(parent),
     ):

@@ -22,6 +22,7 @@ COLUMNS = (
     "tags.`model_title`",
     "attributes.`Duration`",
     "tags.`modalities`",
+    "tags.`arm`",
     "tags.`made_up`",
     "tags.`git_dirty`",
 )

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 LOCAL_SCHEMES = ("sqlite:", "file:", "/")
 SQLITE = "sqlite:///"
 PARAMS_PER_BATCH = 100
-UNKNOWN = "unknown"
+UNKNOWN, NO_ARM = "unknown", "none"
 TITLE = "model_title"
 """Tag: the model as the result tables print it."""
 NOTE = "mlflow.note.content"
@@ -102,6 +102,7 @@ def parent_run(
     made_up: bool = False,
     model: str = "medpatch",
     title: str | None = None,
+    arm: str | None = None,
 ) -> Iterator[TrackedRun]:
     """The run of a whole pipeline, with the flattened configuration as its parameters.
 
@@ -113,6 +114,7 @@ def parent_run(
         made_up: True if patients, or the pairing of modalities, are invented.
         model: what is reported.
         title: what the result tables call it; None for what is no model.
+        arm: what the run is made with less to read for; None takes the text arms of the configuration.
     """
     commit = git_commit()
     tags = {
@@ -122,6 +124,7 @@ def parent_run(
         "model": model,
         **({} if title is None else {TITLE: title}),
         "modalities": "+".join(config.modality.modalities),
+        "arm": arm or "+".join(config.modality.text_arms) or NO_ARM,
         "data_digest": data_digest,
         "made_up": str(made_up).lower(),
         "git_commit": commit.commit,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from medpatch.config.modality import TextArm
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import tiny_in_hospital_mortality
 from medpatch.track.find import has_run
@@ -30,11 +31,24 @@ def test_parent_run_is_tagged_with_what_one_filters_by(tracking: Tracking) -> No
         "preset": "tiny_in_hospital_mortality",
         "model": "medpatch",
         "modalities": "ehr+cxr+rr",
+        "arm": "none",
         "data_digest": "abc123",
         "made_up": "true",
         "git_commit": git_commit().commit,
     }
     assert expected.items() <= tags.items()
+
+
+def test_runs_that_read_less_are_told_apart_by_their_arm(tracking: Tracking) -> None:
+    arms = {"text_arms": (TextArm.RADIOLOGY_WITHOUT_CXR_REPORTS,)}
+    less = CONFIG.model_copy(update={"modality": CONFIG.modality.model_copy(update=arms)})
+    with (
+        parent_run(tracking, less, **IDENTITY) as own,
+        parent_run(tracking, CONFIG, **IDENTITY, arm="without_dn") as run,
+    ):
+        pass
+    found = [tracking.client().get_run(one.run_id).data.tags["arm"] for one in (own, run)]
+    assert found == ["radiology_without_cxr_reports", "without_dn"]
 
 
 def test_finished_run_is_marked_finished(tracking: Tracking) -> None:
