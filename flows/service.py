@@ -149,7 +149,7 @@ def _line(paths: PathConfig, name: str, *, port: int) -> list[str]:
     if name == PREFECT:
         return [*command("prefect"), "server", "start", *place]
     paths.mlflow_artifact_dir.mkdir(parents=True, exist_ok=True)
-    store = ["--backend-store-uri", paths.tracking_uri, "--default-artifact-root", paths.mlflow_artifact_dir.as_uri()]
+    store = ["--backend-store-uri", paths.store_to_serve, "--default-artifact-root", paths.mlflow_artifact_dir.as_uri()]
     return [*command("mlflow"), "server", *place, "--workers", "1", *store]
 
 

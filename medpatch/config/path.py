@@ -37,8 +37,14 @@ class PathConfig(Frozen):
         """Arguments first, then MEDPATCH_RAW_DIR, MEDPATCH_WORK_DIR and MLFLOW_TRACKING_URI, then defaults."""
         work = Path(work_dir or os.environ.get("MEDPATCH_WORK_DIR", "work")).expanduser().resolve()
         raw = Path(raw_dir or os.environ.get("MEDPATCH_RAW_DIR", work / "raw")).expanduser().resolve()
-        uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
+        uri = os.environ.get("MLFLOW_TRACKING_URI", _own_store(work))
         return cls(raw_dir=raw, work_dir=work, tracking_uri=uri)
+
+    @property
+    def store_to_serve(self) -> str:
+        """Where an MLflow server of this work folder keeps its runs: a server's address is no place for that."""
+        is_server = self.tracking_uri.startswith(("http://", "https://"))
+        return _own_store(self.work_dir) if is_server else self.tracking_uri
 
     @property
     def mlflow_artifact_dir(self) -> Path:
@@ -50,6 +56,10 @@ class PathConfig(Frozen):
         """The tracking URI without user name and password, for pages and messages."""
         scheme, separator, rest = self.tracking_uri.partition("://")
         return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else self.tracking_uri
+
+
+def _own_store(work_dir: Path) -> str:
+    return f"sqlite:///{work_dir / 'mlflow.db'}"
 
 
 def switch_off_telemetry() -> None:

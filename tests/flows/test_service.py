@@ -141,3 +141,18 @@ def test_a_named_server_that_is_down_says_how_to_start_one(paths: PathConfig, mo
     monkeypatch.setenv("PREFECT_API_URL", f"http://{HOST}:9/api")
     with pytest.raises(ServiceError, match="medpatch up"), api_server(paths):
         pass
+
+
+@pytest.mark.parametrize("named", ["http://127.0.0.1:5000", "https://mlflow.example"])
+def test_the_mlflow_server_keeps_its_runs_in_the_work_folder_where_the_tracking_uri_names_a_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", named)  # as the guide says before `mlflow models serve`
+    paths = PathConfig.from_environment(work_dir=tmp_path)
+    assert paths.tracking_uri == named
+    assert paths.store_to_serve == f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def test_the_mlflow_server_serves_another_store_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/mlflow.db")
+    assert PathConfig.from_environment(work_dir=tmp_path).store_to_serve == "sqlite:////elsewhere/mlflow.db"
