@@ -5,10 +5,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
-from medpatch.config.error import MedPatchError, ResourceError, ServiceError
+from medpatch.config.error import MedPatchError, ResourceError, ServerLostError, ServiceError
 from medpatch.track.find import is_of_newer_mlflow
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,22 @@ def explained(step: str) -> Iterator[None]:
             raise
         _show(step, cause=str(known), remedy=KEEPS)
         raise known from error
+
+
+@contextmanager
+def named_loss() -> Iterator[None]:
+    """Around a flow that a command calls.
+
+    Raises:
+        ServerLostError: the Prefect server stopped answering.
+    """
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise ServerLostError(
+            f"the Prefect server stopped answering ({type(error).__name__}); what was finished is kept: start the "
+            "server again (`medpatch up`) or unset PREFECT_API_URL, and run the same command again"
+        ) from error
 
 
 def meaning(error: BaseException, step: str) -> MedPatchError | None:

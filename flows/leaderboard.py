@@ -15,6 +15,7 @@ from flows.context import RunContext
 from flows.ensure import ensure
 from flows.evaluate import evaluated_run, look_at_test, run_facts, test_ledger
 from flows.extract import extract_steps
+from flows.failure import named_loss
 from flows.job import trained_rivals
 from flows.journal import note_mlflow_run
 from flows.parameter import (
@@ -210,12 +211,14 @@ def lead_locally(
 
     Raises:
         MedPatchError: whatever a step raised on purpose.
+        ServerLostError: the Prefect server stopped answering.
     """
     from medpatch.evaluate.finished import read_table
 
     paths = board.first.paths
     ways = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "overrides": dict(overrides), "runner": runner}
-    folder = leaderboard(preset=preset, **ways, **chosen)
+    with named_loss():
+        folder = leaderboard(preset=preset, **ways, **chosen)
     console = Console()
     console.print(read_table(folder))
     console.print(f"report: {folder}", soft_wrap=True)

@@ -4,16 +4,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 
 from flows.align import align
 from flows.context import RunContext
 from flows.evaluate import evaluate
 from flows.extract import extract
+from flows.failure import named_loss
 from flows.pipeline import full_pipeline
 from flows.train import train
-from medpatch.config.error import ServerLostError
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
 from medpatch.evaluate.finished import read_table
@@ -42,7 +41,7 @@ def run_locally(
         ServerLostError: the Prefect server stopped answering.
     """
     flow = full_pipeline if artefact == "report_dir" else FLOWS[artefact]
-    try:
+    with named_loss():
         flow(
             preset=run.preset,
             raw_dir=run.paths.raw_dir,
@@ -52,11 +51,6 @@ def run_locally(
             runner=runner,
             **({} if run.table_dir is None else {"table_dir": run.table_dir}),
         )
-    except httpx.TransportError as error:
-        raise ServerLostError(
-            f"the Prefect server stopped answering ({type(error).__name__}); what was finished is kept: start the "
-            "server again (`medpatch up`) or unset PREFECT_API_URL, and run the same command again"
-        ) from error
     folder = getattr(run, artefact)
     console = Console()
     if artefact == "report_dir":

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from flows.failure import named_loss
 from flows.search import search_flow
 from medpatch.config.path import PathConfig
 from medpatch.config.search import SearchPart, searched_field
@@ -26,12 +27,14 @@ def search_locally(
 
     Raises:
         MedPatchError: whatever a step raised on purpose.
+        ServerLostError: the Prefect server stopped answering.
     """
     from medpatch.train.search import read_search
 
-    folder = search_flow(
-        preset, part, **ways, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides)
-    )
+    with named_loss():
+        folder = search_flow(
+            preset, part, **ways, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=dict(overrides)
+        )
     result, console = read_search(folder), Console()
     table = Table("learning rate", "val AUROC", "spread", "seeds", "")
     for one in result.judged:

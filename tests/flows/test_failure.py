@@ -2,11 +2,25 @@
 
 import errno
 import logging
+from pathlib import Path
+from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from flows.failure import explained, meaning, told_once
-from medpatch.config.error import ConfigError, ContractError, MedPatchError, ResourceError, ServiceError
+from flows.leaderboard import lead_locally
+from flows.search_local import search_locally
+from medpatch.config.error import (
+    ConfigError,
+    ContractError,
+    MedPatchError,
+    ResourceError,
+    ServerLostError,
+    ServiceError,
+)
+from medpatch.config.path import PathConfig
+from medpatch.config.search import SearchPart
 from medpatch.validate.gate import GateError
 
 
@@ -84,3 +98,17 @@ def test_how_a_run_ended_does_not_quote_the_error() -> None:
     record = _record("Finished in state Failed('Flow run encountered an exception: ContractError: 3 rows')")
     assert told_once(record)
     assert record.getMessage() == "Finished in state Failed"
+
+
+def test_a_board_or_search_whose_server_is_lost_ends_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def lose(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr("flows.leaderboard.leaderboard", lose)
+    monkeypatch.setattr("flows.search_local.search_flow", lose)
+    paths = PathConfig.from_environment(work_dir=tmp_path)
+    board = SimpleNamespace(first=SimpleNamespace(paths=paths))
+    with pytest.raises(ServerLostError, match="run the same command again"):
+        lead_locally(board, "tiny_phenotyping", overrides={}, chosen={})
+    with pytest.raises(ServerLostError, match="run the same command again"):
+        search_locally("tiny_phenotyping", SearchPart.ALL, paths=paths, overrides={}, ways={})
