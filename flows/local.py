@@ -5,18 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from rich.console import Console
 
 from flows.align import align
 from flows.context import RunContext
 from flows.evaluate import evaluate
 from flows.extract import extract
+from flows.outcome import say_outcome
 from flows.pipeline import full_pipeline
 from flows.train import train
 from medpatch.config.error import ServerLostError
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
-from medpatch.evaluate.finished import read_table
 
 FLOWS = {
     "warehouse_dir": extract,
@@ -57,9 +56,4 @@ def run_locally(
             f"the Prefect server stopped answering ({type(error).__name__}); what was finished is kept: start the "
             "server again (`medpatch up`) or unset PREFECT_API_URL, and run the same command again"
         ) from error
-    folder = getattr(run, artefact)
-    console = Console()
-    if artefact == "report_dir":
-        console.print(read_table(folder))
-    console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
-    return folder
+    return say_outcome(run, artefact)
