@@ -8,6 +8,7 @@ Run: python bench/raw.py [ROWS] [FOLDER TO KEEP IT IN]
 """
 
 import gzip
+import shutil
 import sys
 import tempfile
 import time
@@ -40,10 +41,24 @@ LAB_ITEMS = (50868, 50882, 50902, 51006, 51221, 51265)
 def write_raw(folder: Path, rows: int) -> int:
     """hosp/ and icu/ with at least `rows` rows of chartevents as .csv.gz; how many there are.
 
+    The folder gets its name when it is whole.
+
     Raises:
         FileExistsError: the folder is there.
     """
-    folder.mkdir(parents=True)
+    if folder.exists():
+        raise FileExistsError(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
+    try:
+        charted = _write_tables(aside, rows)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return charted
+
+
+def _write_tables(folder: Path, rows: int) -> int:
     with tempfile.TemporaryDirectory() as small:
         write_tree(Path(small) / "tree", subjects=SUBJECTS, seed=1)
         frames = {name: _read(Path(small) / "tree" / "mimiciv" / f"{name}.csv.gz") for name in TABLES}

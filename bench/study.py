@@ -60,12 +60,14 @@ class Cell:
         data: seed of the made-up tree.
         train: seed of the training.
         variant: MAIN or key of ABLATIONS.
+        rivals: of MAIN.
     """
 
     task: str
     data: int
     train: int
     variant: str
+    rivals: str = "all"
 
     @property
     def stem(self) -> str:
@@ -75,7 +77,7 @@ class Cell:
     @property
     def models(self) -> str:
         """What `--models` is given."""
-        return "all" if self.variant == MAIN else "late"
+        return self.rivals if self.variant == MAIN else "late"
 
     @property
     def overrides(self) -> dict[str, object]:
@@ -83,13 +85,13 @@ class Cell:
         return {"train.seed": self.train, "evaluate.bootstrap_resamples": 20, **ABLATIONS.get(self.variant, {})}
 
 
-def cells(data: list[int], train: list[int], variants: list[str], tasks: list[str]) -> Iterator[Cell]:
+def cells(data: list[int], train: list[int], *, variants: list[str], tasks: list[str], rivals: str) -> Iterator[Cell]:
     """In an order that makes partial results useful: all data with the first training seed, then its ablations."""
     for number in train:
         for variant in variants:
             for seed in data:
                 for task in tasks:
-                    yield Cell(task, seed, number, variant)
+                    yield Cell(task, seed, number, variant, rivals)
 
 
 def make_data(folder: Path, *, subjects: int, seed: int) -> None:
@@ -185,11 +187,18 @@ def keep(cell: Cell, run: RunContext, path: Path) -> dict[str, float]:
 
 
 def study(
-    out: Path, *, subjects: int, data: list[int], training: list[int], variants: list[str], tasks: list[str]
+    out: Path,
+    *,
+    subjects: int,
+    data: list[int],
+    training: list[int],
+    variants: list[str],
+    tasks: list[str],
+    rivals: str,
 ) -> None:
     """Every cell that has no file yet."""
     (out / "cell").mkdir(parents=True, exist_ok=True)
-    everything = list(cells(data, training, variants, tasks))
+    everything = list(cells(data, training, variants=variants, tasks=tasks, rivals=rivals))
     for number, cell in enumerate(everything, start=1):
         path = out / "cell" / f"{cell.stem}.npz"
         if path.exists():
@@ -213,6 +222,7 @@ if __name__ == "__main__":
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--train-seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
+    parser.add_argument("--models", default="all", help="as of medpatch leaderboard; cells of others stay")
     parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
     if chosen.out is None:  # hours of work are not begun unasked
@@ -226,4 +236,5 @@ if __name__ == "__main__":
             training=chosen.train_seeds,
             variants=chosen.variants,
             tasks=chosen.tasks,
+            rivals=chosen.models,
         )

@@ -8,13 +8,12 @@ from flows.context import RunContext
 from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.fan import spread_over
+from flows.finished import tensor_gate, tensor_inputs
 from flows.gate import publish_gate
 from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
-from medpatch.align.cxr import image_fingerprint
-from medpatch.config.base import digest_of
 from medpatch.config.code import TENSOR_CODE
 from medpatch.validate.gate import gate_tensors
 
@@ -22,9 +21,7 @@ from medpatch.validate.gate import gate_tensors
 @step("write-shards")
 def write_shards(run: RunContext, warehouse_fingerprint: str) -> str:
     """Align the four modalities of every stay; the fingerprint of the tensor folder."""
-    inputs = digest_of(
-        run.data_dir.name, warehouse_fingerprint, image_fingerprint(run.warehouse_dir, run.source.cxr_dir)
-    )
+    inputs = tensor_inputs(run, warehouse_fingerprint)
 
     def make() -> None:
         from medpatch.align import shard
@@ -54,7 +51,7 @@ def _earlier(run: RunContext) -> list[Path]:
 def gate_shards(run: RunContext, tensor_fingerprint: str) -> None:
     """Judge the manifest of the shards."""
     publish_gate(
-        run.data_dir / "2_tensor_gate",
+        tensor_gate(run),
         judge=lambda progress: gate_tensors(run.tensor_dir, run.config, progress=progress),
         inputs=tensor_fingerprint,
         key="tensor-gate",

@@ -58,13 +58,9 @@ def demo(
     """Make a synthetic MIMIC, run the whole pipeline on it for both tasks, print the results."""
     with named_errors():
         paths = paths_of(None, work_dir)
-        from flows.server import api_server
+        from flows.demo import run_demo
 
-        with api_server(paths) as api:
-            from flows.demo import run_demo
-
-            api.wait()
-            run_demo(paths, subjects=subjects, seed=seed)
+        run_demo(paths, subjects=subjects, seed=seed)
 
 
 @app.command()
@@ -184,12 +180,17 @@ def _run_until(
 ) -> None:
     with named_errors():
         paths = paths_of(raw_dir, work_dir)
+        from flows.finished import is_done
+        from flows.outcome import say_nothing_to_do
         from flows.server import api_server
         from flows.start import settle
 
         fields = parse_overrides(overrides or [])
         places = {"raw_dir": paths.raw_dir, "work_dir": paths.work_dir, "table_dir": table_dir}
         run = settle(preset, **places, overrides=fields)
+        if not refresh and is_done(run, artefact):
+            say_nothing_to_do(run, artefact)
+            return
         with api_server(paths) as api:
             from flows.local import run_locally
 

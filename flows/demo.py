@@ -6,14 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.local import run_locally
-from flows.progress import progress_bar
+from flows.context import RunContext
+from flows.finished import is_done
+from flows.outcome import say_nothing_to_do
+from flows.server import api_server
 from flows.start import settle
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
 from medpatch.contract.table import MADE_UP
 from medpatch.synthetic.folder import generator
-from medpatch.synthetic.write import write_tree
 
 logger = logging.getLogger(__name__)
 
@@ -21,15 +22,42 @@ DEMO_PRESETS = (PresetName.tiny_in_hospital_mortality, PresetName.tiny_phenotypi
 
 
 def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
-    """Write the tree unless it is there, run both tiny presets on it, say where to look."""
-    raw_dir = paths.work_dir / "raw"
-    if not _is_that_tree(raw_dir, subjects=subjects, seed=seed):
-        logger.info("making up %d patients in %s", subjects, raw_dir)
-        with progress_bar(f"making up {subjects} patients") as progress:
-            write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)
-    for preset in DEMO_PRESETS:
-        run = settle(preset, raw_dir=raw_dir, work_dir=paths.work_dir)
-        run_locally("report_dir", run, overrides={})
+    """Write the tree unless it is there, run both tiny presets on it, say where to look.
+
+    A Prefect server is started only if something is to be done.
+    """
+    raw_dir = _raw_dir(paths)
+    if _is_that_tree(raw_dir, subjects=subjects, seed=seed):
+        runs = _runs(paths)
+        if all(is_done(run, "report_dir") for run in runs):
+            for run in runs:
+                say_nothing_to_do(run, "report_dir")
+            _say_how_to_go_on()
+            return
+    with api_server(paths) as api:
+        from flows.local import run_locally
+        from flows.progress import progress_bar
+        from medpatch.synthetic.write import write_tree
+
+        api.wait()
+        if not _is_that_tree(raw_dir, subjects=subjects, seed=seed):
+            logger.info("making up %d patients in %s", subjects, raw_dir)
+            with progress_bar(f"making up {subjects} patients") as progress:
+                write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)
+        for run in _runs(paths):
+            run_locally("report_dir", run, overrides={})
+    _say_how_to_go_on()
+
+
+def _raw_dir(paths: PathConfig) -> Path:
+    return paths.work_dir / "raw"
+
+
+def _runs(paths: PathConfig) -> list[RunContext]:
+    return [settle(preset, raw_dir=_raw_dir(paths), work_dir=paths.work_dir) for preset in DEMO_PRESETS]
+
+
+def _say_how_to_go_on() -> None:
     console = Console()
     console.print("Browse: `make up`, then http://127.0.0.1:4200 (Prefect) and http://127.0.0.1:5000 (MLflow).")
     console.print("Real data: set MEDPATCH_RAW_DIR and run `.venv/bin/medpatch run --preset in_hospital_mortality`.")

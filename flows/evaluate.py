@@ -12,6 +12,7 @@ from flows.context import RunContext
 from flows.ensure import ensure
 from flows.evidence import track_data, track_gates
 from flows.extract import extract_steps
+from flows.finished import TRAIN_RECORD, finished_run, remember, run_inputs, whole_inputs
 from flows.gate import publish_gate
 from flows.gpu import gpu_slot
 from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
@@ -20,7 +21,7 @@ from flows.registry import register
 from flows.show import show_links, show_result
 from flows.start import start
 from flows.step import step
-from flows.tracking import TRAIN_RECORD, finished_run, remember, run_inputs, tracked
+from flows.tracking import tracked
 from flows.train import Trained, train_steps
 from medpatch.config.base import digest_of
 from medpatch.config.code import PREDICTION_CODE, REPORT_CODE
@@ -177,12 +178,12 @@ def evaluate_steps(run: RunContext, trained: Trained, *, parent: TrackedRun, pre
 
 def evaluated_run(run: RunContext, tensors: str) -> TrackedRun | None:
     """Its MLflow run, if training and evaluation finished and all of it is current; else None."""
-    return finished_run(run, _whole_inputs(run, tensors))
+    return finished_run(run, whole_inputs(run, tensors))
 
 
 def model_steps(run: RunContext, tensors: str) -> Path:
     """Training and evaluation in one MLflow run, or the report that is there and current."""
-    models, inputs = run_inputs(run, tensors), _whole_inputs(run, tensors)
+    models, inputs = run_inputs(run, tensors), whole_inputs(run, tensors)
     finished = finished_run(run, inputs)
     if finished is not None:
         get_run_logger().info("nothing changed: the report and MLflow run %s are current", finished.run_id)
@@ -204,11 +205,6 @@ def model_steps(run: RunContext, tensors: str) -> Path:
 
     show_result(run, markdown=read_markdown(run.report_dir), metrics=read_metrics(run.report_dir))
     return run.report_dir
-
-
-def _whole_inputs(run: RunContext, tensors: str) -> str:
-    """Digest of what training and evaluation together are made from."""
-    return digest_of(run_inputs(run, tensors), run.oracle_digest)
 
 
 @flow(name="evaluate")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flows.context import RunContext
+from flows.finished import table_gate, tensor_gate
 from flows.show import read_rows
 from flows.step import step
 from medpatch.track.evidence import log_accounting, log_environment, log_gates
@@ -26,16 +27,6 @@ def track_data(run: RunContext, parent: TrackedRun) -> None:
     with child_run(parent, "align", model="none", tags={"stage": "align"}) as child:
         log_metrics(child, _presence(run))
         _log_gate(child, tensor_gate(run))
-
-
-def table_gate(run: RunContext) -> Path:
-    """Outcome of the gate on the tables."""
-    return run.data_dir / "1_warehouse_gate"
-
-
-def tensor_gate(run: RunContext) -> Path:
-    """Outcome of the gate on the tensors."""
-    return run.data_dir / "2_tensor_gate"
 
 
 def track_gates(run: RunContext, parent: TrackedRun) -> None:

@@ -5,6 +5,7 @@ from prefect import flow
 from flows.collect import note_use
 from flows.context import RunContext
 from flows.ensure import ensure
+from flows.finished import staging_inputs, table_gate, table_inputs
 from flows.gate import publish_gate
 from flows.parameter import (
     NO_OVERRIDES,
@@ -21,7 +22,6 @@ from flows.progress import progress_bar
 from flows.show import show_cohort
 from flows.start import start
 from flows.step import step
-from medpatch.config.base import digest_of
 from medpatch.config.code import EXTRACT_CODE
 from medpatch.validate.gate import gate_warehouse
 
@@ -29,7 +29,7 @@ from medpatch.validate.gate import gate_warehouse
 @step("stage-raw-tables")
 def stage_raw_tables(run: RunContext) -> str:
     """Parse the raw files once; the fingerprint of the Parquet folder that all configurations share."""
-    inputs = digest_of(run.raw_fingerprint)
+    inputs = staging_inputs(run)
 
     def make() -> None:
         from medpatch.extract.staging import build_staging
@@ -43,7 +43,7 @@ def stage_raw_tables(run: RunContext) -> str:
 @step("build-tables")
 def build_tables(run: RunContext, staging_fingerprint: str) -> str:
     """Run sql/ layer by layer; the fingerprint of the warehouse folder."""
-    inputs = digest_of(run.data_dir.name, staging_fingerprint)
+    inputs = table_inputs(run, staging_fingerprint)
 
     def make() -> None:
         from medpatch.extract.run import build_warehouse
@@ -67,7 +67,7 @@ def build_tables(run: RunContext, staging_fingerprint: str) -> str:
 def gate_tables(run: RunContext, warehouse_fingerprint: str) -> None:
     """Judge every table; nothing downstream starts if a critical expectation fails."""
     publish_gate(
-        run.data_dir / "1_warehouse_gate",
+        table_gate(run),
         judge=lambda progress: gate_warehouse(run.warehouse_dir, run.config, progress=progress),
         inputs=warehouse_fingerprint,
         key="table-gate",

@@ -4,18 +4,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from flows.align import align
 from flows.context import RunContext
 from flows.evaluate import evaluate
 from flows.extract import extract
 from flows.failure import named_loss
+from flows.outcome import say_outcome
 from flows.pipeline import full_pipeline
 from flows.train import train
 from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
-from medpatch.evaluate.finished import read_table
 
 FLOWS = {
     "warehouse_dir": extract,
@@ -51,9 +49,4 @@ def run_locally(
             runner=runner,
             **({} if run.table_dir is None else {"table_dir": run.table_dir}),
         )
-    folder = getattr(run, artefact)
-    console = Console()
-    if artefact == "report_dir":
-        console.print(read_table(folder))
-    console.print(f"{artefact.removesuffix('_dir')}: {folder}", soft_wrap=True)
-    return folder
+    return say_outcome(run, artefact)

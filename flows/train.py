@@ -16,13 +16,14 @@ from flows.context import RunContext
 from flows.ensure import ensure
 from flows.extract import extract_steps
 from flows.feature import encode_modality, pool_modality
+from flows.finished import TRAIN_RECORD, finished_run, remember, run_inputs
 from flows.gpu import gpu_slot
 from flows.job import confidence_job, earlier_dirs, fusion_job, rival_job, trained_rivals, unimodal_job
 from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.start import start
 from flows.step import step
-from flows.tracking import TRAIN_RECORD, finished_run, remember, run_inputs, tracked
+from flows.tracking import tracked
 from medpatch.config.base import digest_of
 from medpatch.config.code import STAGE_CODE
 from medpatch.config.name import Modality, Rival

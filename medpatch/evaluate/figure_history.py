@@ -64,12 +64,14 @@ def history_picture(history: History) -> Picture | None:
             twin = axis.twinx()
             _curve(twin, panels[name], key="val_auroc", color=AUROC_INK, linewidth=1.2, linestyle=":", marker="^",
                    markersize=3, label="validation AUROC (right)")  # fmt: skip
+            twin.yaxis.set_major_locator(MaxNLocator(nbins=4))
             twin.tick_params(labelsize=8, colors=AUROC_INK, length=2)
             twin.spines[["top", "left", "bottom", "right"]].set_visible(False)
         if number % columns == 0:
             axis.set_ylabel("loss", fontsize=9, color=INK)
         if number + columns >= len(names):
             axis.set_xlabel("epoch", fontsize=9, color=INK)
+        axis.yaxis.set_major_locator(MaxNLocator(nbins=4))
         axis.tick_params(labelsize=8)
     for axis in axes[len(names) :]:
         axis.set_visible(False)

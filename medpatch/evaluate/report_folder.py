@@ -35,8 +35,9 @@ from medpatch.evaluate.stay import read_facts
 from medpatch.evaluate.summary import ModelResult
 from medpatch.evaluate.suppress import Disclosure, protect
 from medpatch.evaluate.table import Table, to_csv, to_latex, to_markdown
-from medpatch.evaluate.terminal import ResultTable, build_result_table
+from medpatch.evaluate.terminal import ResultTable
 from medpatch.evaluate.terminal import to_json as terminal_json
+from medpatch.evaluate.terminal_table import build_result_table
 
 Progress = Callable[[int, int], None]
 

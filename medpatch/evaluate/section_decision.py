@@ -19,6 +19,7 @@ from medpatch.evaluate.table import Table, interval
 
 THRESHOLD_STEPS = 100
 PANEL_COLUMNS = 5
+PANEL_TICKS = 3
 
 
 def decision_section(
@@ -90,6 +91,7 @@ def benefit_picture(
         if len(names) > 1:
             axis.set_title(_short(name), fontsize=7.5, color=INK, loc="left")
             axis.tick_params(labelsize=7)
+            axis.locator_params(nbins=PANEL_TICKS)
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     handles, texts = axes[0].get_legend_handles_labels()

@@ -16,9 +16,9 @@ from medpatch.evaluate.table import Table, count
 def method_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) -> Section:
     """What was chosen where, where the numbers come from, and who looked at the test split."""
     chosen = (
-        "Chosen on validation: the epoch of every encoder and token predictor (on the validation patients that are not "
-        "kept for calibration), temperatures (on those that are); the epoch of fusion and of every rival, the best "
-        f"single modality and the thresholds of the operating points (on all). MedPatch's reported output: "
+        "Chosen on validation: the epochs of encoders and token predictors (on the validation patients that are not "
+        "kept for calibration), temperatures (on those that are), and on all of them the epoch of fusion and of every "
+        "rival, the best single modality and the thresholds of the operating points. MedPatch's reported output: "
         f"{verdict.head}.",
         _threshold(config.model.fusion),
         "The test split is predicted once, and judged once per report, from the stored predictions.",

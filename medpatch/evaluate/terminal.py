@@ -1,7 +1,9 @@
-"""The result table on a screen: one line per model where it fits, two in 80 characters."""
+"""The result table on a screen: one line per model where it fits, two in 80 characters.
 
-import math
-from collections.abc import Mapping, Sequence
+A run with nothing to do shows it too, so what only making it needs is in `terminal_table`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,11 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from medpatch.evaluate.census import ALL, JUDGED, POSITIVES, STAYS, available
 from medpatch.evaluate.name import MADE_UP, MEDPATCH, style
-from medpatch.evaluate.summary import Estimate, ModelResult
-from medpatch.evaluate.suppress import Disclosure
-from medpatch.evaluate.table import number, percent
 
 WIDE = 98
 
@@ -80,33 +78,6 @@ class ResultTable:
         yield Text(self.caption, style="dim")
 
 
-def build_result_table(
-    results: Sequence[ModelResult], *, title: str, level: float, made_up: str | None, shown: Disclosure
-) -> ResultTable:
-    """The terminal table of these results; oracle columns only where there is an oracle."""
-    has_oracle = any(r.oracle_auroc is not None for r in results)
-    columns = (
-        "Brier",
-        "ECE",
-        "Stays",
-        "With input",
-        "Posi- tives",
-        *(("Oracle AUROC", "Gap closed") if has_oracle else ()),
-    )
-    lines = []
-    for result in results:
-        score = result.macro
-        counts = (STAYS, JUDGED, ALL), available(result.model), (POSITIVES, JUDGED, ALL)
-        numbers = [number(score.brier.value), number(score.ece.value), *map(shown.words, counts)]
-        if has_oracle:
-            numbers += [number(result.oracle_auroc), percent(result.gap_closed)]
-        lines.append(Line(result.model, _three(score.auroc), _three(score.auprc), tuple(numbers)))
-    caption = "Every model on every test stay; without its input a model says the train prevalence."
-    if has_oracle:
-        caption += " Gap closed: share of the way from the strongest single modality here to the oracle of all."
-    return ResultTable(title, columns, tuple(lines), f"{level:.0%}", caption, made_up)
-
-
 def to_json(table: ResultTable) -> dict[str, Any]:
     """Plain values, the inverse of `from_json`."""
     return asdict(table)
@@ -131,9 +102,3 @@ def _range(value: tuple[str, str, str] | None, *, is_wide: bool) -> str:
         return "–"
     middle, low, high = value
     return f"{middle}{' ' if is_wide else chr(10)}{low.removeprefix('0')}–{high.removeprefix('0')}"
-
-
-def _three(estimate: Estimate) -> tuple[str, str, str] | None:
-    if not math.isfinite(estimate.value):
-        return None
-    return number(estimate.value), number(estimate.low), number(estimate.high)

@@ -49,21 +49,19 @@ class NoteEncoder(nn.Module):
         """Hidden states of the real chunks, zeros elsewhere; chunks of like length run together."""
         ids, real = value[chunk_mask], mask[chunk_mask]  # (R, L)
         length = real.sum(dim=1)
-        flat = torch.zeros(*ids.shape, self.width, dtype=self._dtype(), device=value.device)
-        for rows in torch.argsort(length, stable=True).split(CHUNKS_AT_ONCE):
+        order, states = torch.argsort(length, stable=True), []
+        for rows in order.split(CHUNKS_AT_ONCE):
             # the published form averages hidden states of padding too, so it keeps every position
             longest = ids.shape[1] if self.average_positions else int(length[rows].max())
             out = self.backbone(input_ids=ids[rows, :longest], attention_mask=real[rows, :longest].long())
-            states = out.last_hidden_state
+            state = out.last_hidden_state
             if not self.average_positions:
-                states = states.masked_fill(~real[rows, :longest].unsqueeze(-1), 0.0)
-            flat = flat.index_copy(0, rows, nn.functional.pad(states, (0, 0, 0, ids.shape[1] - longest)))
+                state = state.masked_fill(~real[rows, :longest].unsqueeze(-1), 0.0)
+            states.append(nn.functional.pad(state, (0, 0, 0, ids.shape[1] - longest)))
+        flat = torch.cat(states)[torch.argsort(order)]
         hidden = torch.zeros(*value.shape, self.width, dtype=flat.dtype, device=value.device)
         hidden[chunk_mask] = flat
         return hidden
-
-    def _dtype(self) -> torch.dtype:
-        return next(self.backbone.parameters()).dtype
 
 
 def average_chunks(hidden: Tensor, chunk_mask: Tensor) -> Tensor:

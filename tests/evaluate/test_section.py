@@ -118,6 +118,5 @@ def test_rows_lost_as_unreadable_are_explained(report: EvaluateReport, tmp_path:
 
 def test_report_says_which_validation_patients_chose_what(report: EvaluateReport) -> None:
     page = (report.directory / "report.md").read_text()
-    assert "the epoch of every encoder and token predictor (on the validation patients that are not kept for" in page
-    assert "the epoch of fusion and of every rival, the best single modality" in page
-    assert "thresholds of the operating points (on all)" in page
+    assert "encoders and token predictors (on the validation patients that are not kept for calibration)" in page
+    assert "on all of them the epoch of fusion and of every rival, the best single modality" in page

@@ -1,11 +1,14 @@
 """The demo keeps its made-up tree only while it is the one that it would write."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from flows import demo
 from flows.demo import _is_that_tree
+from medpatch.config.path import PathConfig
 from medpatch.synthetic.folder import MADE_UP, describe
 
 
@@ -13,6 +16,28 @@ from medpatch.synthetic.folder import MADE_UP, describe
 def tree(tmp_path: Path) -> Path:
     describe(tmp_path, kind="tree", statement="made up", seed=3, subjects=40)
     return tmp_path
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+def test_a_server_is_started_only_if_something_is_to_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_current: bool
+) -> None:
+    class StartedError(Exception):
+        """A server was asked for."""
+
+    said: list[str] = []
+
+    def start_server(paths: PathConfig) -> None:
+        raise StartedError
+
+    monkeypatch.setattr(demo, "api_server", start_server)
+    monkeypatch.setattr(demo, "_is_that_tree", lambda raw_dir, **_: True)
+    monkeypatch.setattr(demo, "settle", lambda preset, **_: preset)
+    monkeypatch.setattr(demo, "is_done", lambda run, artefact: is_current)
+    monkeypatch.setattr(demo, "say_nothing_to_do", lambda run, artefact: said.append(run))
+    with nullcontext() if is_current else pytest.raises(StartedError):
+        demo.run_demo(PathConfig.from_environment(work_dir=tmp_path), subjects=50, seed=1)
+    assert said == (list(demo.DEMO_PRESETS) if is_current else [])
 
 
 def test_same_subjects_and_seed_keep_the_tree(tree: Path) -> None:

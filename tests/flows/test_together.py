@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.finished import RECORD, TRAIN_RECORD
 from flows.start import settle
-from flows.tracking import RECORD, TRAIN_RECORD
 from medpatch.config.override import parse_overrides
 from medpatch.config.path import REPOSITORY_DIR
 from medpatch.config.preset import PresetName
