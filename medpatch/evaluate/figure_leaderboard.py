@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from medpatch.evaluate.estimate import Estimate
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
 from medpatch.evaluate.name import Group, style
-from medpatch.evaluate.summary import Estimate, ModelResult, Score
+from medpatch.evaluate.summary import ModelResult, Score
 
 
 def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from medpatch.evaluate.summary import Estimate
+from medpatch.evaluate.estimate import Estimate
 
 ABSENT = "–"
 LATEX_SIGNS = {"−": "$-$", "–": "--", "≥": "$\\geq$", "≤": "$\\leq$", "×": "$\\times$"}

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from medpatch.evaluate.census import ALL, JUDGED, POSITIVES, STAYS, available
+from medpatch.evaluate.estimate import Estimate
 from medpatch.evaluate.name import MADE_UP, MEDPATCH, style
-from medpatch.evaluate.summary import Estimate, ModelResult
+from medpatch.evaluate.summary import ModelResult
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import number, percent
 
