@@ -14,6 +14,8 @@ Floats = NDArray[np.floating]
 BLOCK_CELLS = 4_000_000
 """Positives times resamples worked on at once: 16 MB for each of a handful of arrays."""
 THREADS = 2
+DRAWN_AT_ONCE = 32
+"""Resamples counted in one go; the draws do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,10 @@ def draw_subjects(subject_id: NDArray, *, resamples: int, seed: int) -> Draws:
     random = np.random.default_rng(seed)
     size = len(distinct)
     count = np.empty((size, resamples), np.float32)  # exact for counts
-    for r in range(resamples):
-        count[:, r] = np.bincount(random.integers(0, size, size), minlength=size)
+    for start in range(0, resamples, DRAWN_AT_ONCE):
+        rows = min(DRAWN_AT_ONCE, resamples - start)
+        drawn = random.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
+        count[:, start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).T
     return Draws(count=count, subject=subject)
 
 
@@ -128,3 +132,17 @@ def percentile_interval(value: Floats, *, level: float) -> Interval:
         return Interval(low=float("nan"), high=float("nan"), defined=0)
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
     return Interval(low=float(low), high=float(high), defined=len(kept))
+
+
+def percentile_intervals(value: Floats, *, level: float) -> list[Interval]:
+    """`percentile_interval` of every row of (C, R); rows that are whole are sorted together."""
+    is_whole = np.isfinite(value).all(axis=1)
+    ends = np.full((2, len(value)), np.nan)
+    if is_whole.any():
+        ends[:, is_whole] = np.quantile(value[is_whole], [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return [
+        Interval(low=float(low), high=float(high), defined=value.shape[1])
+        if whole
+        else percentile_interval(row, level=level)
+        for whole, row, low, high in zip(is_whole, value, *ends, strict=True)
+    ]

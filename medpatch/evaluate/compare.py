@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from statsmodels.stats.multitest import multipletests
 
 from medpatch.evaluate.delong import components, delong_p
+from medpatch.evaluate.estimate import Estimate
 from medpatch.evaluate.name import MEDPATCH
 from medpatch.evaluate.prediction import SplitPrediction
-from medpatch.evaluate.summary import Estimate, Judged, difference, paired
+from medpatch.evaluate.summary import Judged, difference, paired
 
 Floats = NDArray[np.floating]
 

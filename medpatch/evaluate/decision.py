@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from medpatch.config.train import EvaluateConfig
 from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates
+from medpatch.evaluate.estimate import Estimate, estimate
 from medpatch.evaluate.metric import macro
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.replicate import draw_runs, mean_of_drawn, summed
-from medpatch.evaluate.summary import Estimate, estimate
 
 Floats = NDArray[np.floating]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medpatch.evaluate.estimate import Estimate
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.name import style
-from medpatch.evaluate.summary import Estimate
 from medpatch.evaluate.table import as_printed
 
 OFFSET = 0.2

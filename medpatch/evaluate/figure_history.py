@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from medpatch.config.error import CheckpointError
 from medpatch.config.name import Modality, Stage
-from medpatch.evaluate.figure import GREY, INK, Picture, canvas
+from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
 from medpatch.evaluate.name import style, unimodal
 
 HISTORY_FILE = "history.json"
@@ -58,7 +58,7 @@ def history_picture(history: History) -> Picture | None:
         _curve(axis, panels[name], key="train_loss", color=TRAIN_INK, linewidth=1.4, marker=".", label="train loss")
         _curve(axis, panels[name], key="val_loss", color=VAL_INK, linewidth=1.4, linestyle="--", marker=".",
                label="validation loss")  # fmt: skip
-        axis.set_title(_title(*name), fontsize=9.5, color=INK, loc="left")
+        panel_title(axis, _title(*name))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         if any(row.get("val_auroc") is not None for row in panels[name]):
             twin = axis.twinx()

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from medpatch.evaluate.figure import GREY, INK, Picture, canvas
+from medpatch.evaluate.estimate import Estimate
+from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
 from medpatch.evaluate.name import Group, style
-from medpatch.evaluate.summary import Estimate, ModelResult, Score
+from medpatch.evaluate.summary import ModelResult, Score
 from medpatch.evaluate.table import as_printed
 
 
@@ -22,7 +23,7 @@ def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Pict
             left.plot([result.oracle_auroc] * 2, [y - 0.32, y + 0.32], color=INK, linewidth=1.6)
     left.set_yticks(range(len(ranked)), [style(r.model).label for r in ranked])
     for axis, title in ((left, "AUROC"), (right, "AUPRC")):
-        axis.set_title(title, fontsize=10, color=INK, loc="left")
+        panel_title(axis, title, fontsize=10)
         axis.grid(axis="y", visible=False)
         axis.margins(x=0.12)
         axis.set_ylim(-0.6, len(ranked) - 0.4)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medpatch.config.train import EvaluateConfig
-from medpatch.evaluate.figure import GREY, INK, Picture, canvas
+from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
 from medpatch.evaluate.name import style
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.reliability import mean_reliability
@@ -35,7 +35,7 @@ def reliability_picture(
             curve.predicted, curve.observed, yerr=reach,
             color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.3, elinewidth=0.9, capsize=0,
         )  # fmt: skip
-        axis.set_title(look.label, fontsize=9.5, color=INK, loc="left")
+        panel_title(axis, look.label)
         axis.text(
             0.04, 0.95, f"ECE {score.ece.value:.3f}\nBrier {score.brier.value:.3f}\nslope {score.slope.value:.2f}",
             transform=axis.transAxes, fontsize=8, color=INK, va="top",

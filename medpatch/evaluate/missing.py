@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from medpatch.config.name import Modality
 from medpatch.config.train import EvaluateConfig
 from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates, replicate
+from medpatch.evaluate.estimate import Estimate, estimate
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.name import MEDPATCH, WITHOUT_PREFIX
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.replicate import draw_runs, mean_of_drawn
-from medpatch.evaluate.summary import Estimate, estimate
 
 LATE_HEAD = f"{MEDPATCH}_late"
 

@@ -86,12 +86,17 @@ def weighted_metrics(ranking: Ranking, weight: Floats) -> RankMetrics:
     hits = hits[::-1]  # positives at or above each score
     total_positive = positive.sum(axis=0, dtype=np.float64)
     total_negative = negative.astype(np.float64)
+    below_or_half = np.divide(tied, 2, out=tied)  # from here on in place: new memory costs more than the sums
+    below_or_half += below
+    outranked = np.multiply(positive, below_or_half, out=below_or_half).sum(axis=0, dtype=np.float64)
+    called = np.subtract(negative, below, out=below)  # negatives at or above each score, then all stays there
+    called += hits
+    # at the top of the list no stay may carry weight; the precision there is then 0, not 0 / 0
+    np.maximum(called, np.finfo(called.dtype).tiny, out=called)
     with np.errstate(invalid="ignore", divide="ignore"):
-        outranked = (positive * (below + tied / 2)).sum(axis=0, dtype=np.float64)
         auroc = outranked / (total_positive * total_negative)
-        precision = hits / (hits + (negative - below))
-        # a score that carries no weight moves no recall; at the top of the list it is 0 / 0
-        gained = np.where(positive > 0, positive * precision, 0)
+        gained = np.divide(hits, called, out=hits)  # precision
+        gained *= positive
         auprc = gained.sum(axis=0, dtype=np.float64) / total_positive
     is_defined = (total_positive > 0) & (total_negative > 0)
     return RankMetrics(auroc=np.where(is_defined, auroc, np.nan), auprc=np.where(is_defined, auprc, np.nan))

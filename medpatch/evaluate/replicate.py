@@ -100,36 +100,40 @@ def mean_of_drawn(value: Floats, drawn: Floats) -> Floats:
 
 def summed(column: Floats, draws: Draws) -> Floats:
     """(R, C) sum of every column of (N, C) over the drawn stays."""
+    return summed_each([column], draws)[0]
+
+
+def summed_each(columns: Sequence[Floats], draws: Draws) -> list[Floats]:
+    """`summed` of several (N, C)."""
     stays, subjects = len(draws.subject), len(draws.count)
     owner = sparse.csr_array((np.ones(stays), (draws.subject, np.arange(stays))), shape=(subjects, stays))
-    return draws.count.T @ (owner @ column).astype(np.float32)
+    return [draws.count.T @ (owner @ column).astype(np.float32) for column in columns]
 
 
 def _errors(probability: Floats, label: NDArray, *, draws: Draws, bins: int) -> tuple[Floats, Floats]:
     labels = label.shape[1]
-    drawn = summed(np.ones((len(label), 1)), draws)
-    brier = summed((probability - label) ** 2, draws) / drawn
     gap, place = confidence_bins(probability, label, bins=bins)
+    gaps = [np.where(place == number, gap, 0.0) for number in np.unique(place)]
+    drawn, squares, *gaps = summed_each([np.ones((len(label), 1)), (probability - label) ** 2, *gaps], draws)
     ece = np.zeros((draws.count.shape[1], labels))
-    for number in range(1, bins + 1):
-        inside = place == number
-        if inside.any():
-            ece += np.abs(summed(np.where(inside, gap, 0.0), draws)) / drawn
-    return brier.astype(float), ece
+    for one in gaps:
+        ece += np.abs(one) / drawn
+    return (squares / drawn).astype(float), ece
 
 
 def _recalibrated(logit: Floats, label: NDArray, *, draws: Draws, found: Recalibration) -> tuple[Floats, Floats]:
     x = np.clip(logit.astype(float), -found.limit, found.limit)
-    positives, drawn = summed(label.astype(float), draws), summed(np.ones((len(label), 1)), draws)
+    with np.errstate(invalid="ignore"):
+        shifted = expit(x + found.intercept)
+        p = expit(found.slope_intercept + found.slope * x)
+    weight, rest = p * (1 - p), label - p
+    away = x - x.mean(axis=0)  # the slope is the same, the determinant keeps its digits
+    columns = [np.ones((len(label), 1)), label.astype(float), label - shifted, shifted * (1 - shifted)]
+    columns += [weight * away**power for power in (0, 1, 2)] + [rest * away**power for power in (0, 1)]
+    drawn, positives, left, curvature, *moments = summed_each(columns, draws)
+    w0, w1, w2, r0, r1 = (moment.astype(float) for moment in moments)
     has_both = (positives > 0) & (positives < drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
-        shifted = expit(x + found.intercept)
-        step = summed(label - shifted, draws) / summed(shifted * (1 - shifted), draws)
-        intercept = np.where(has_both, found.intercept + step, np.nan)
-        p = expit(found.slope_intercept + found.slope * x)
-        weight, rest = p * (1 - p), label - p
-        away = x - x.mean(axis=0)  # the slope is the same, the determinant keeps its digits
-        w0, w1, w2 = (summed(weight * away**power, draws).astype(float) for power in (0, 1, 2))
-        r0, r1 = (summed(rest * away**power, draws).astype(float) for power in (0, 1))
+        intercept = np.where(has_both, found.intercept + left / curvature, np.nan)
         slope = found.slope + (w0 * r1 - w1 * r0) / (w0 * w2 - w1**2)
     return np.where(has_both & np.isfinite(slope), slope, np.nan), intercept.astype(float)

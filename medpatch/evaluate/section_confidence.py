@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from medpatch.contract.confidence import BINS, ConfidenceReport, LabelConfidence
 from medpatch.evaluate.census import held_out
-from medpatch.evaluate.figure import GREY, INK, Picture, canvas
+from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
 from medpatch.evaluate.name import style, unimodal
 from medpatch.evaluate.page import Paragraph
 from medpatch.evaluate.section import Section
@@ -101,7 +101,7 @@ def confidence_picture(found: ByModality) -> Picture:
                   linestyle=(0, (4, 2)), label="accuracy before temperature")  # fmt: skip
         _line(axis, reports, when="", color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.4,
               label="accuracy after")  # fmt: skip
-        axis.set_title(_words(modality), fontsize=9.5, color=INK, loc="left")
+        panel_title(axis, _words(modality))
         axis.set(xlim=(0.49, 1.01), ylim=(0, 1.03))
         axis.set_xlabel("Confidence of a token", fontsize=9, color=INK)
     axes[0].set_ylabel("Accuracy; share of tokens (bars)", fontsize=9, color=INK)

@@ -8,7 +8,7 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import EvaluateConfig
 from medpatch.evaluate.band import band, net_benefit_on
 from medpatch.evaluate.decision import MEASURES, Fixed, OperatingPoint, net_benefit, net_benefit_of_all
-from medpatch.evaluate.figure import GREY, INK, Picture, canvas
+from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.name import MEDPATCH, over_seeds, style
 from medpatch.evaluate.prediction import SplitPrediction
@@ -89,7 +89,7 @@ def benefit_picture(
                           linewidth=0)  # fmt: skip
         axis.set_ylim(-0.15 * prevalence - 0.002, 1.1 * prevalence + 0.002)
         if len(names) > 1:
-            axis.set_title(_short(name), fontsize=7.5, color=INK, loc="left")
+            panel_title(axis, _short(name), fontsize=7.5)
             axis.tick_params(labelsize=7)
             axis.locator_params(nbins=PANEL_TICKS)
     for axis in axes[len(names) :]:

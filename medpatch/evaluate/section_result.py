@@ -6,6 +6,7 @@ import numpy as np
 
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.evaluate.census import positives_of
+from medpatch.evaluate.estimate import Estimate
 from medpatch.evaluate.figure_curve import pr_picture, roc_picture
 from medpatch.evaluate.figure_leaderboard import label_picture, leaderboard_picture
 from medpatch.evaluate.figure_reliability import reliability_picture
@@ -16,7 +17,6 @@ from medpatch.evaluate.page import Bullets, Paragraph
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
 from medpatch.evaluate.statement import rules_in_words
-from medpatch.evaluate.summary import Estimate
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import interval, p_value, percent
 from medpatch.evaluate.table_result import (

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpatch.config.train import EvaluateConfig
-from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates, percentile_interval
+from medpatch.evaluate.bootstrap import Draws, draw_subjects, macro_replicates
 from medpatch.evaluate.calibration import Recalibration, expected_calibration_error, recalibrate
+from medpatch.evaluate.estimate import Estimate, estimate, estimates
 from medpatch.evaluate.metric import brier, macro, rank_metrics
 from medpatch.evaluate.name import PHENOTYPE_GROUP, Group
 from medpatch.evaluate.prediction import SplitPrediction
@@ -16,23 +17,6 @@ from medpatch.evaluate.replicate import METRICS, Replicates, draw_runs, over_run
 
 Progress = Callable[[int, int], None]
 Floats = NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its percentile interval over patients.
-
-    Attributes:
-        value: on the split itself; NaN if it does not exist.
-        low: lower end.
-        high: upper end.
-        resamples: resamples in which it exists.
-    """
-
-    value: float
-    low: float
-    high: float
-    resamples: int
 
 
 @dataclass(frozen=True)
@@ -154,14 +138,6 @@ def paired(one: Judged, other: Judged, *, metric: str) -> Floats:
     return macro_replicates(getattr(one.replicates, metric)) - macro_replicates(getattr(other.replicates, metric))
 
 
-def estimate(value: float, resampled: Floats, *, level: float, is_centred: bool = False) -> Estimate:
-    """The value with the percentile interval of its (R,) resamples; `is_centred` moves a share in [0, 1] onto it."""
-    if is_centred and np.isfinite(resampled).any():
-        resampled = np.clip(resampled - np.nanmean(resampled) + value, 0, 1)
-    interval = percentile_interval(resampled, level=level)
-    return Estimate(value=value, low=interval.low, high=interval.high, resamples=interval.defined)
-
-
 def _judge(
     runs: Sequence[SplitPrediction],
     model: str,
@@ -186,46 +162,59 @@ def _judge(
     positives = label.sum(axis=0, dtype=int)
     is_phenotyping = all(name in PHENOTYPE_GROUP for name in names)
 
-    def score(name: str, columns: list[int], group: str | None = None) -> Score:
+    sets = {"macro": list(range(len(names)))}
+    if is_phenotyping:
+        sets |= {str(g): [k for k, name in enumerate(names) if PHENOTYPE_GROUP[name] is g] for g in Group}
+    numbers = _numbers(points, replicates, sets=list(sets.values()), level=config.interval_level)
+
+    def score(place: int, name: str, columns: list[int], group: str | None = None) -> Score:
         ranked = macro(points[0]["auroc"][columns])
-        numbers = {
-            metric: estimate(
-                _mean([macro(point[metric][columns]).value for point in points]),
-                macro_replicates(getattr(replicates, metric)[:, columns]),
-                level=config.interval_level,
-                # Deviates: resampling adds to these two themselves, so their intervals are moved back onto the value
-                is_centred=metric in ("ece", "auprc"),
-            )
-            for metric in METRICS
-        }
         return Score(
             name=name,
             group=group,
             labels=ranked.defined,
             labels_total=ranked.total,
             positives=int(positives[columns].sum()),
-            **numbers,
+            **{metric: found[place] for metric, found in numbers.items()},
         )
 
-    groups: tuple[Score, ...] = ()
-    if is_phenotyping:
-        groups = tuple(
-            score(str(g), [k for k, name in enumerate(names) if PHENOTYPE_GROUP[name] is g], str(g)) for g in Group
-        )
+    overall, *groups = (score(n, name, columns, name if n else None) for n, (name, columns) in enumerate(sets.items()))
     result = ModelResult(
         model=model,
         subset=subset,
         stays=len(label),
         subjects=len(draws.count),
         available=int(found[0].is_available[rows].sum()),
-        macro=score("macro", list(range(len(names)))),
-        groups=groups,
+        macro=overall,
+        groups=tuple(groups),
         labels=tuple(
-            score(name, [k], str(PHENOTYPE_GROUP[name]) if is_phenotyping else None) for k, name in enumerate(names)
+            score(len(sets) + k, name, [k], str(PHENOTYPE_GROUP[name]) if is_phenotyping else None)
+            for k, name in enumerate(names)
         ),
         by_run=tuple(macro(point["auroc"]).value for point in points),
     )
     return Judged(result, replicates)
+
+
+def _numbers(
+    points: Sequence[dict[str, Floats]], replicates: Replicates, *, sets: Sequence[list[int]], level: float
+) -> dict[str, tuple[Estimate, ...]]:
+    """Metric -> the macro mean over each set of labels, then every label, with its interval.
+
+    Deviates: resampling adds to ECE and AUPRC themselves, so their intervals are moved back onto the value.
+    """
+    found = {}
+    for metric in METRICS:
+        each = [point[metric] for point in points]
+        resampled = getattr(replicates, metric)
+        value = [_mean([macro(one[columns]).value for one in each]) for columns in sets]
+        value += [_mean(label) for label in zip(*(one.tolist() for one in each), strict=True)]
+        means = [macro_replicates(resampled[:, columns]) for columns in sets]
+        labels = np.where(np.isfinite(resampled), resampled, np.nan).T
+        found[metric] = estimates(
+            value, np.concatenate([means, labels]), level=level, is_centred=metric in ("ece", "auprc")
+        )
+    return found
 
 
 def _points(
@@ -243,6 +232,6 @@ def _points(
     }
 
 
-def _mean(value: list[float]) -> float:
+def _mean(value: Sequence[float]) -> float:
     known = [v for v in value if np.isfinite(v)]
     return float(np.mean(known)) if known else float("nan")

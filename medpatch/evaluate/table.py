@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from medpatch.evaluate.summary import Estimate
+from medpatch.evaluate.estimate import Estimate
 
 ABSENT = "–"
 DIGITS = 3

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 from medpatch.evaluate.census import ALL, JUDGED, POSITIVES, STAYS, available
-from medpatch.evaluate.summary import Estimate, ModelResult
+from medpatch.evaluate.estimate import Estimate
+from medpatch.evaluate.summary import ModelResult
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import number, percent
 from medpatch.evaluate.terminal import Line, ResultTable

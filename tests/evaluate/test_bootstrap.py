@@ -5,7 +5,13 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medpatch.evaluate import bootstrap
-from medpatch.evaluate.bootstrap import draw_subjects, macro_replicates, percentile_interval, replicate
+from medpatch.evaluate.bootstrap import (
+    draw_subjects,
+    macro_replicates,
+    percentile_interval,
+    percentile_intervals,
+    replicate,
+)
 
 
 def cohort(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,3 +126,20 @@ def test_progress_counts_labels() -> None:
         score, label, draws=draw_subjects(subject_id, resamples=2, seed=0), progress=lambda *step: seen.append(step)
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_draws_are_those_of_one_resample_after_the_other() -> None:
+    subject_id, _, _ = cohort()
+    found = draw_subjects(subject_id, resamples=bootstrap.DRAWN_AT_ONCE + 3, seed=5)
+    random, subjects = np.random.default_rng(5), len(found.count)
+    for r in range(found.count.shape[1]):
+        expected = np.bincount(random.integers(0, subjects, subjects), minlength=subjects)
+        np.testing.assert_array_equal(found.count[:, r], expected)
+
+
+def test_intervals_of_many_rows_are_those_of_each_row() -> None:
+    value = np.random.default_rng(0).normal(size=(4, 101))
+    value[1, 7], value[3] = np.nan, np.nan
+    together = percentile_intervals(value, level=0.9)
+    for one, row in zip(together, value, strict=True):
+        np.testing.assert_equal(vars(one), vars(percentile_interval(row, level=0.9)))

@@ -8,8 +8,8 @@ from statsmodels.genmod.generalized_linear_model import GLM
 
 from medpatch.evaluate.bootstrap import Draws, draw_subjects
 from medpatch.evaluate.calibration import expected_calibration_error
+from medpatch.evaluate.estimate import estimate
 from medpatch.evaluate.replicate import METRICS, Replicates, draw_runs, over_runs, replicate_all, summed
-from medpatch.evaluate.summary import estimate
 
 RESAMPLES = 12
 
