@@ -17,11 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from numpy.typing import NDArray
-from partition_part import Part, evidence, join_features, read_part, rows
+from partition_fit import STAYS_AT_ONCE, train_fusion
+from partition_part import Part, evidence, join_features, read_part
 from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain, found_evidence
 from study import MAIN, PRESETS, Cell, context, oracle_of
-from study_table import expected_auroc
 from torch import Tensor, nn
 
 from flows.context import RunContext
@@ -33,12 +32,10 @@ from medpatch.model.build import build_medpatch, build_scorer
 from medpatch.model.checkpoint import load_scorer, load_unimodal
 from medpatch.model.extractor import pool_tokens
 from medpatch.model.feature import Features
-from medpatch.train.auroc import macro_auroc
 from medpatch.train.calibrate import fit_threshold
 from medpatch.train.stage_confidence import run_confidence
 
-BATCH, RATE, DECAY, PATIENCE = 64, 3e-3, 0.01, 5
-STAYS_AT_ONCE, STAYS_FOR_SHARE = 256, 600
+STAYS_FOR_SHARE = 600
 
 
 @torch.no_grad()
@@ -63,60 +60,6 @@ def pooled(part: Part, scorer: Mapping[Modality, nn.Module], known: Mapping[Moda
             modality[m] = pool_tokens(scorer[m], some, pools_padding=False)
         pieces.append(Features(part.presence[index], modality))
     return join_features(pieces)
-
-
-def train_fusion(
-    make: Callable[[], nn.Module],
-    parts: Mapping[Split, tuple[Features, Tensor]],
-    *,
-    oracle: NDArray,
-    seed: int,
-    epochs: int,
-) -> dict[str, float]:
-    """Macro AUROC of each head on test, and of the late one on val, at the epoch with the best late head on val.
-
-    The expected one is over labels drawn from the oracle's probabilities (n, K) of the test stays.
-    """
-    torch.manual_seed(seed)
-    network = make()
-    features, label = parts[Split.TRAIN]
-    optimiser = torch.optim.AdamW([w for w in network.parameters() if w.requires_grad], lr=RATE, weight_decay=DECAY)
-    best, found, waited = -1.0, {}, 0
-    for _ in range(epochs):
-        network.train()
-        for index in torch.randperm(len(label)).split(BATCH):
-            output = network(rows(features, index), Split.TRAIN, index)
-            heads = (output.high, output.low, output.late)
-            loss = sum(nn.functional.binary_cross_entropy_with_logits(head, label[index]) for head in heads) / 3
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-        network.eval()
-        score = auroc_of(network, parts, Split.VAL)["late"]
-        waited += 1
-        if score > best:
-            best, waited = score, 0
-            late = logits_of(network, parts, Split.TEST)["late"].double().numpy()
-            expected = expected_auroc(late, oracle)
-            found = {**auroc_of(network, parts, Split.TEST), "val": score, "expected": expected}
-        if waited >= PATIENCE:
-            break
-    return found
-
-
-def auroc_of(network: nn.Module, parts: Mapping[Split, tuple[Features, Tensor]], split: Split) -> dict[str, float]:
-    """Macro AUROC of each head."""
-    return {h: macro_auroc(logit, parts[split][1])[0] for h, logit in logits_of(network, parts, split).items()}
-
-
-@torch.no_grad()
-def logits_of(network: nn.Module, parts: Mapping[Split, tuple[Features, Tensor]], split: Split) -> dict[str, Tensor]:
-    """(n, K) of each head."""
-    features, label = parts[split]
-    index = torch.arange(len(label)).split(STAYS_AT_ONCE)
-    out = [network(rows(features, some), split, some) for some in index]
-    return {h: torch.cat([getattr(o, h) for o in out]) for h in ("late", "high", "low")}
 
 
 def retrained(run: RunContext, model: ModelConfig, modality: Modality, *, width: int, data: str) -> nn.Module:
