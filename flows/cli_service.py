@@ -52,7 +52,7 @@ def gc(
     older_than_hours: Annotated[float, typer.Option(min=0, help="leave alone what changed more recently")] = 24.0,
     delete: Annotated[bool, typer.Option("--delete", help="remove them; without it they are only listed")] = False,
 ) -> None:
-    """List the folders that the newest run of each preset does not need; --delete removes them."""
+    """List the folders that neither a run at work nor the newest of each preset needs; --delete removes them."""
     with named_errors():
         from flows.board import print_garbage
         from flows.collect import find_garbage, remove

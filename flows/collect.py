@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.context import RunContext
+from flows.process import birth, is_alive
 from medpatch.config.error import BusyError
 from medpatch.contract.artifact import is_being_written, is_left_behind, replace_text
 from medpatch.contract.lock import LOCK_DIR, lock
@@ -36,37 +38,73 @@ class Candidate:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Use:
+    """What a run needs.
+
+    Attributes:
+        time: when it was last used, seconds since 1970.
+        preset: it started from, and its arm.
+        folders: names in the work folder.
+        group: runs that differ in the seed alone have the same, as those of a leaderboard.
+        process: host, pid and birth of the process that noted it.
+    """
+
+    time: float
+    preset: str
+    folders: frozenset[str]
+    group: str
+    process: tuple[str, int, str]
+
+    @property
+    def is_live(self) -> bool:
+        """True while that process runs; of another machine, which cannot be asked, for two days."""
+        host, pid, born = self.process
+        if host != socket.gethostname():
+            return time.time() - self.time < LEFT_HOURS * 3600
+        return is_alive(pid, born)
+
+
 def note_use(run: RunContext, folders: Iterable[Path] = ()) -> None:
     """Write down that this run needs these folders of the work folder, now; what it noted before stays noted.
 
-    An arm counts as a preset of its own: it is made after the run that it is compared with, and is not its successor.
+    As long as this process lives, all of them count as needed, whatever run is newer. An arm counts as a preset of its
+    own: it is made after the run that it is compared with, and is not its successor.
     """
     file = run.paths.work_dir / USE_DIR / f"{run.run_dir.name}.json"
     earlier = _read(file)
-    names = {run.run_dir.name, *(earlier[2] if earlier else ())}
+    names = {run.run_dir.name, *(earlier.folders if earlier else ())}
     names |= {folder.relative_to(run.paths.work_dir).parts[0] for folder in folders}
     preset = str(run.preset) if run.arm is None else f"{run.preset} {run.arm}"
     file.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(file, json.dumps({"preset": preset, "folders": sorted(names)}))
+    note = {
+        "preset": preset,
+        "folders": sorted(names),
+        "group": run.group_digest,
+        "process": [socket.gethostname(), os.getpid(), birth(os.getpid())],
+    }
+    replace_text(file, json.dumps(note))
 
 
 def find_garbage(work_dir: Path, *, keep: int = 1, younger_hours: float = 0.0) -> list[Candidate]:
-    """Folders that the newest runs of each preset do not need, the largest first.
+    """Folders that neither live runs nor the newest of each preset need, the largest first.
 
     Raw files, the MLflow and Prefect stores, logs and whatever else is there are never named.
 
     Args:
         work_dir: the work folder.
-        keep: runs per preset that are kept with all they were made from.
+        keep: runs per preset that are kept with all they were made from; runs that differ in the seed alone are one.
         younger_hours: folders changed within so many hours are kept too, hours.
     """
-    runs = sorted((r for r in map(_read, (work_dir / USE_DIR).glob("*.json")) if r), key=lambda r: r[0], reverse=True)
+    uses = sorted(filter(None, map(_read, (work_dir / USE_DIR).glob("*.json"))), key=lambda u: u.time, reverse=True)
     needed: set[str] = set()
-    count: dict[str, int] = {}
-    for _, preset, names in runs:
-        count[preset] = count.get(preset, 0) + 1
-        if count[preset] <= keep:
-            needed |= names
+    groups: dict[str, list[str]] = {}
+    for use in uses:
+        newest = groups.setdefault(use.preset, [])
+        if use.group not in newest:
+            newest.append(use.group)
+        if use.is_live or use.group in newest[:keep]:
+            needed |= use.folders
     found = []
     for folder in sorted(p for p in work_dir.iterdir() if p.is_dir()):
         if folder.name in needed or not _is_ours(folder) or is_being_written(folder):
@@ -75,7 +113,11 @@ def find_garbage(work_dir: Path, *, keep: int = 1, younger_hours: float = 0.0) -
         youngest = max(younger_hours, LEFT_HOURS) if is_temporary else younger_hours
         if not is_left and time.time() - _changed(folder) < youngest * 3600:
             continue
-        reason = "left by a killed process" if is_temporary else f"not among the newest {keep} of its preset"
+        reason = (
+            "left by a killed process"
+            if is_temporary
+            else f"needed by no live run and by none of the newest {keep} of its preset"
+        )
         found.append(Candidate(folder, _size(folder), reason))
     return sorted(found, key=lambda c: c.size_bytes, reverse=True)
 
@@ -103,11 +145,18 @@ def _is_ours(folder: Path) -> bool:
     return name.startswith(MADE)
 
 
-def _read(file: Path) -> tuple[float, str, set[str]] | None:
-    """(time of last use, preset, folders needed) of a run; None for one of another version."""
+def _read(file: Path) -> _Use | None:
+    """What a run noted; None for one of another version."""
     try:
         content = json.loads(file.read_text())
-        return file.stat().st_mtime, content["preset"], set(content["folders"])
+        host, pid, born = content["process"]
+        return _Use(
+            time=file.stat().st_mtime,
+            preset=content["preset"],
+            folders=frozenset(content["folders"]),
+            group=content["group"],
+            process=(host, pid, born),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

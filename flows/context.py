@@ -137,6 +137,12 @@ class RunContext:
         return self.paths.work_dir / f"run-{self.config.run_digest(self.raw_fingerprint)}"
 
     @property
+    def group_digest(self) -> str:
+        """The same for runs that differ in the training seed alone."""
+        train = self.config.train.model_copy(update={"seed": 0})
+        return self.config.model_copy(update={"train": train}).run_digest(self.raw_fingerprint)
+
+    @property
     def checkpoint_dir(self) -> Path:
         """models.json: where the weights of this run are."""
         return self.run_dir / "3_checkpoint"

@@ -94,6 +94,7 @@ def train_rival(run: RunContext, rival: Rival, *, earlier: "StageDirs", parent: 
 
 def train_steps(run: RunContext, tensors: str, *, parent: TrackedRun) -> Trained:
     """All of training; a modality with too little to train on is left out and named."""
+    note_use(run, (run.encoder_dir, run.model_dir, *(run.feature_dir(m) for m in run.config.modality.modalities)))
     children: dict[str, TrackedRun] = {}
     kept, dropped = [], []
     if may_spread(run):
