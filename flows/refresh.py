@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.context import RunContext
+from flows.finished import is_done
 from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, RunnerSettings, WorkDir, described
 from flows.pipeline import report_steps, table_steps
 from flows.start import start
@@ -71,12 +72,12 @@ def data_refresh(
     runner: RunnerSettings = None,
     overrides: Overrides = NO_OVERRIDES,
 ) -> State:
-    """Run the pipeline if a raw file, an image or a setting changed since the last refresh of this preset."""
+    """Run the pipeline if a raw file, an image, a setting or the code changed since the last refresh of this preset."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)
     last, now = last_fingerprint(run.paths.work_dir, preset), read_fingerprint(run)
-    if last is not None and last == now and is_whole(run.report_dir):
+    if last is not None and last == now and is_done(run, "report_dir"):
         return Completed(message="raw files unchanged since the last refresh: nothing to do")
-    get_run_logger().info("raw files or settings are new or changed: fingerprint %s", run.raw_fingerprint)
+    get_run_logger().info("raw files, settings or code are new or changed: fingerprint %s", run.raw_fingerprint)
     warehouse = table_steps(run)
     # which images count is known from here on, and none is read yet: one replaced later is the next refresh's
     seen = read_fingerprint(run)

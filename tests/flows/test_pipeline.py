@@ -168,8 +168,9 @@ def test_refresh_of_unchanged_files_says_so(finished: tuple[Path, Path], tree: P
     assert "nothing to do" in state.message
 
 
-def test_refresh_makes_a_report_that_is_gone_again(
-    finished: tuple[Path, Path], tree: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lost", ["report", "code"])
+def test_refresh_works_again_where_the_report_is_gone_or_the_code_another(
+    finished: tuple[Path, Path], tree: Path, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     work_dir, report = finished
     preset, places = PresetName.tiny_in_hospital_mortality, {"raw_dir": tree, "work_dir": work_dir}
@@ -178,11 +179,16 @@ def test_refresh_makes_a_report_that_is_gone_again(
     (work_dir / "refresh_history.jsonl").write_text(json.dumps(record) + "\n")
     asked = []
     monkeypatch.setattr("flows.refresh.report_steps", lambda run, _: asked.append(run.report_dir) or run.report_dir)
-    aside = report.rename(report.with_name("report-aside"))
+    aside = report.with_name("report-aside")
+    if lost == "report":
+        report.rename(aside)
+    else:
+        monkeypatch.setattr("flows.finished.code_digest", lambda packages: "upgraded")
     try:
         data_refresh(preset, **places, overrides=QUICK)
     finally:
-        aside.rename(report)
+        if lost == "report":
+            aside.rename(report)
     assert asked == [report]
 
 
