@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 from prefect import flow
 from prefect.logging import get_run_logger
 
@@ -27,6 +28,7 @@ from medpatch.config.base import digest_of
 from medpatch.config.code import PREDICTION_CODE, REPORT_CODE
 from medpatch.config.name import Modality, Split
 from medpatch.contract.artifact import written_folders
+from medpatch.contract.table import warehouse_file
 from medpatch.track.log import describe, log_counts, log_metrics, log_report, set_tags
 from medpatch.track.run import TrackedRun, child_run, git_commit
 from medpatch.validate.gate import gate_predictions
@@ -129,8 +131,10 @@ def report_inputs(run: RunContext, predictions: str) -> str:
 
 
 def test_ledger(run: RunContext) -> Path:
-    """Where looks at the test split of this data are written down; it outlives the data folder."""
-    return run.paths.work_dir / "test_reads" / f"{run.data_dir.name}.jsonl"
+    """Where looks at these test stays are noted, by whatever configuration or arm; it outlives the data folder."""
+    index = pq.read_table(run.warehouse_dir / warehouse_file("stay_index"), columns=["stay_id", "split"]).to_pylist()
+    stays = sorted(row["stay_id"] for row in index if row["split"] == Split.TEST)
+    return run.paths.work_dir / "test_reads" / f"stays-{digest_of(stays)}.jsonl"
 
 
 def look_at_test(run: RunContext, step: str) -> "tuple[TestRead, ...]":
