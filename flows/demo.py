@@ -39,11 +39,11 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
         from flows.progress import progress_bar
         from medpatch.synthetic.write import write_tree
 
-        api.wait()
         if not _is_that_tree(raw_dir, subjects=subjects, seed=seed):
             logger.info("making up %d patients in %s", subjects, raw_dir)
             with progress_bar(f"making up {subjects} patients") as progress:
                 write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)
+        api.wait()  # it has started meanwhile
         for run in _runs(paths):
             run_locally("report_dir", run, overrides={})
     _say_how_to_go_on()

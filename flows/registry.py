@@ -7,6 +7,7 @@ from prefect.logging import get_run_logger
 
 from flows.context import RunContext
 from flows.step import step
+from medpatch.config.name import Split
 from medpatch.config.train import Head
 from medpatch.track.registry import Registered, register_model
 from medpatch.track.run import TrackedRun
@@ -34,9 +35,20 @@ def register(run: RunContext, fusion_dir: Path, *, parent: TrackedRun) -> Regist
         parent,
         save=lambda folder, model_id: save_pyfunc(folder, fusion_dir, head=head, model_id=model_id),
         name=model_name(run),
-        validation_auroc=result.best.get("val_auroc"),
+        validation_auroc=validation_auroc(run),
         description=_description(run),
     )
+
+
+def validation_auroc(run: RunContext) -> float | None:
+    """Macro AUROC of the reported head on validation; None where no label there has both classes."""
+    from medpatch.evaluate.metric import auroc, macro
+    from medpatch.evaluate.name import MEDPATCH
+    from medpatch.evaluate.prediction import PREDICTION_FILE, read_predictions
+
+    val = read_predictions(run.prediction_dir / PREDICTION_FILE, Split.VAL, label_names=run.config.labels)
+    found = macro(auroc(val.models[MEDPATCH].logit, val.label))
+    return found.value if found.defined else None
 
 
 def _description(run: RunContext) -> str:

@@ -67,7 +67,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
                 batch_size=64,
                 learning_rate=3e-3,
                 unimodal_epochs=15,
-                confidence_epochs=20,
+                confidence_epochs=12,
                 fusion_epochs=30,
                 patience_epochs=5,
                 augment_cxr=False,

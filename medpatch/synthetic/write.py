@@ -1,11 +1,13 @@
 """`write_tree`: a made-up MIMIC tree of any size, chunk by chunk, with its oracle beside it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+from joblib import Parallel, cpu_count, delayed
 
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Task
@@ -27,6 +29,10 @@ STATEMENT = (
     "MIMIC-IV, MIMIC-CXR-JPG and MIMIC-IV-Note. No result from it says anything about medicine."
 )
 Progress = Callable[[int, int], None]
+
+MOST_WORKERS = 8
+FEWEST_CHUNKS = 4
+"""Chunks from which further processes pay: each takes about two seconds to start."""
 
 
 def write_tree(out_dir: Path, *, subjects: int, seed: int, progress: Progress | None = None) -> None:
@@ -51,43 +57,51 @@ def write_tree(out_dir: Path, *, subjects: int, seed: int, progress: Progress | 
             for table, frame in filler.dictionaries().items():
                 sink.add(table, frame)
             sink.add("mimiciv/hosp/d_icd_diagnoses", hosp.diagnosis_dictionary())
-            for number, start in enumerate(range(0, subjects, CHUNK_SUBJECTS)):
-                rng = np.random.default_rng([seed, number])
-                count = min(CHUNK_SUBJECTS, subjects - start)
-                late = np.random.default_rng([seed, number, LATE])
-                chunk = draw_chunk(rng, number, count=count)
-                _write_chunk(rng, chunk, late=late, sink=sink, oracle=oracle, root=root)
+            done = 0
+            for made in _made_chunks(root, subjects=subjects, seed=seed):
+                for table, frame in made.tables:
+                    sink.add(table, frame)
+                for task, frame in made.oracle.items():
+                    oracle.add(task, frame)
+                done += made.subjects
                 if progress:
-                    progress(start + count, subjects)
+                    progress(done, subjects)
         describe(root, kind="synthetic", subjects=subjects, seed=seed, statement=STATEMENT)
 
 
-def _write_chunk(
-    rng: np.random.Generator,
-    chunk: Chunk,
-    *,
-    late: np.random.Generator,
-    sink: TableSink,
-    oracle: "_OracleSink",
-    root: Path,
-) -> None:
-    for table, frame in _chunk_tables(rng, chunk, late=late):
-        sink.add(table, frame)
+@dataclass(frozen=True)
+class _Made:
+    """What a chunk adds to the files that all chunks share; its pictures are written."""
+
+    subjects: int
+    tables: list[tuple[str, pl.DataFrame]]
+    oracle: dict[Task, pl.DataFrame]
+
+
+def _made_chunks(root: Path, *, subjects: int, seed: int) -> Iterator[_Made]:
+    """Every chunk in order, made by several processes where there are enough of them to pay for their start."""
+    starts = range(0, subjects, CHUNK_SUBJECTS)
+    counts = [min(CHUNK_SUBJECTS, subjects - start) for start in starts]
+    workers = min(cpu_count(), MOST_WORKERS) if len(counts) >= FEWEST_CHUNKS else 1
+    make, parallel = delayed(_make_chunk), Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
+    yield from parallel(make(root, number, seed=seed, count=count) for number, count in enumerate(counts))
+
+
+def _make_chunk(root: Path, number: int, *, seed: int, count: int) -> _Made:
+    rng, late = np.random.default_rng([seed, number]), np.random.default_rng([seed, number, LATE])
+    chunk = draw_chunk(rng, number, count=count)
+    tables = list(_chunk_tables(rng, chunk, late=late))
     pictures = chunk_pictures(rng, chunk)
     pictures += foreign_pictures(rng, chunk, study=next_study(pictures))
-    for table, frame in write_pictures(rng, pictures, root=root, number=chunk.number).items():
-        sink.add(table, frame)
-    count = chunk.plan.count
-    for task in Task:
-        oracle.add(task, oracle_rows(
-            chunk.plan, task, stay_id=chunk.stays.stay_id[:count], is_listed=chunk.stays.is_faithful[:count]
-        ))  # fmt: skip
+    tables += write_pictures(rng, pictures, root=root, number=number).items()
+    planned = chunk.plan.count
+    stays = {"stay_id": chunk.stays.stay_id[:planned], "is_listed": chunk.stays.is_faithful[:planned]}
+    return _Made(count, tables, {task: oracle_rows(chunk.plan, task, **stays) for task in Task})
 
 
 def _chunk_tables(
     rng: np.random.Generator, chunk: Chunk, *, late: np.random.Generator
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Table by table, so that only one is in memory."""
     yield "mimiciv/hosp/patients", hosp.patients(chunk)
     yield "mimiciv/hosp/admissions", hosp.admissions(rng, chunk)
     yield "mimiciv/hosp/transfers", hosp.transfers(chunk)

@@ -3,17 +3,21 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from mlflow import MlflowClient
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.context import RunContext
 from flows.finished import RECORD, is_done, tensor_gate
 from flows.pipeline import full_pipeline
+from flows.registry import validation_auroc
 from flows.start import settle
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
+from medpatch.evaluate.prediction import PREDICTION_FILE
 
 ARTEFACTS = ("warehouse_dir", "tensor_dir", "checkpoint_dir", "report_dir")
 QUICK = {
@@ -101,3 +105,9 @@ def test_a_command_with_nothing_to_do_starts_nothing(
     assert "MedPatch: in-hospital mortality" in done.output
     for more in (["--refresh", "evaluate"], ["--set", "train.seed=4"]):
         assert isinstance(CliRunner().invoke(app, [*line, *more]).exception, StartedError)
+
+
+def test_a_champion_is_judged_by_the_reported_head_on_validation(settled: RunContext) -> None:
+    rows = pl.read_parquet(settled.prediction_dir / PREDICTION_FILE)
+    rows = rows.filter((pl.col("model") == "medpatch") & (pl.col("split") == "val"))
+    assert validation_auroc(settled) == pytest.approx(roc_auc_score(rows["label"], rows["logit"]))
