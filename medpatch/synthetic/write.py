@@ -1,13 +1,17 @@
 """`write_tree`: a made-up MIMIC tree of any size, chunk by chunk, with its oracle beside it."""
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from joblib import Parallel, cpu_count, delayed
 
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Task
@@ -82,12 +86,22 @@ def _made_chunks(root: Path, *, subjects: int, seed: int) -> Iterator[_Made]:
     """Every chunk in order, made by several processes where there are enough of them to pay for their start."""
     starts = range(0, subjects, CHUNK_SUBJECTS)
     counts = [min(CHUNK_SUBJECTS, subjects - start) for start in starts]
-    workers = min(cpu_count(), MOST_WORKERS) if len(counts) >= FEWEST_CHUNKS else 1
-    make, parallel = delayed(_make_chunk), Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
-    yield from parallel(make(root, number, seed=seed, count=count) for number, count in enumerate(counts))
+    make = partial(_make_chunk, root, seed=seed)
+    if len(counts) < FEWEST_CHUNKS:
+        yield from map(make, range(len(counts)), counts)
+        return
+    workers = min(os.cpu_count() or 1, MOST_WORKERS)
+    waiting: deque[Future[_Made]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for number, count in enumerate(counts):
+            waiting.append(pool.submit(make, number, count))
+            if len(waiting) > workers + 1:  # memory does not grow with the number of chunks
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _make_chunk(root: Path, number: int, *, seed: int, count: int) -> _Made:
+def _make_chunk(root: Path, number: int, count: int, *, seed: int) -> _Made:
     rng, late = np.random.default_rng([seed, number]), np.random.default_rng([seed, number, LATE])
     chunk = draw_chunk(rng, number, count=count)
     tables = list(_chunk_tables(rng, chunk, late=late))
