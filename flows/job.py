@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 from flows.context import RunContext
 from medpatch.config.base import digest_of
-from medpatch.config.name import Modality, Rival, Stage
+from medpatch.config.name import UNTRAINED, Modality, Rival, Stage
 from medpatch.config.part import is_frozen
 from medpatch.contract.artifact import fingerprint
 
 if TYPE_CHECKING:  # these import torch
     from medpatch.feature.dirs import StageDirs
     from medpatch.train.job import Job
-
-UNTRAINED = (Rival.ENSEMBLE,)
-"""Made of other models' predictions."""
 
 
 def unimodal_job(run: RunContext, modality: Modality, *, tensors: str) -> "Job":

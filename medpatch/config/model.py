@@ -33,6 +33,13 @@ class Compat(StrEnum):
     PUBLISHED = "published"
 
 
+class Late(StrEnum):
+    """How the predictions of all heads become one."""
+
+    EVIDENCE = "evidence"
+    MEAN = "mean"
+
+
 class Summary(StrEnum):
     """What of the tokens of a stay stands for the whole of them."""
 
@@ -105,11 +112,21 @@ class FusionConfig(Frozen):
     use_late: bool = Field(
         True, description="every modality's own prediction takes part in the weighted sum of all heads"
     )
+    late: Late = Field(
+        Late.EVIDENCE,
+        description="evidence adds up what the heads know beyond the prevalence, with weights fitted on val after the "
+        "training; mean is the published weighted mean of logits, learned on train. compat=published has the mean",
+    )
     compat: Compat = Field(
         Compat.REPAIRED,
         description="numerics of the published code, which needs score=confidence or entropy and high_share=none, "
         "or repaired",
     )
+
+    @property
+    def is_late_fitted(self) -> bool:
+        """True if the weights of the heads are fitted on val."""
+        return self.late is Late.EVIDENCE and self.compat is Compat.REPAIRED
 
     @model_validator(mode="after")
     def _has_a_head(self) -> "FusionConfig":

@@ -56,6 +56,11 @@ class Rival(StrEnum):
     DRFUSE = "drfuse"
     AVAILABILITY = "availability"
     BOOSTED_TREES = "boosted_trees"
+    STACKING = "stacking"
+
+
+UNTRAINED = frozenset({Rival.ENSEMBLE, Rival.STACKING})
+"""Rivals that are made of other models' predictions."""
 
 
 PHENOTYPES: tuple[str, ...] = (

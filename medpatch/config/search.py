@@ -2,14 +2,14 @@
 
 from enum import StrEnum
 
-from medpatch.config.name import Rival
+from medpatch.config.name import UNTRAINED, Rival
 
 SearchPart = StrEnum(
     "SearchPart",
     {"ALL": "all", "UNIMODAL": "unimodal", "CONFIDENCE": "confidence", "FUSION": "fusion"}
-    | {rival.name: str(rival) for rival in Rival if rival is not Rival.ENSEMBLE},
+    | {rival.name: str(rival) for rival in Rival if rival not in UNTRAINED},
 )
-"""Every stage together, one stage, or a rival; the ensemble is not trained."""
+"""Every stage together, one stage, or a rival; what is made of other models is not trained."""
 
 
 def searched_field(part: SearchPart) -> str:

@@ -129,7 +129,7 @@ class EvaluateConfig(Frozen):
     """How the test split is judged."""
 
     rivals: tuple[Rival, ...] = Field(
-        (Rival.EARLY,), description="models trained beside MedPatch and compared with it in the report"
+        (Rival.EARLY, Rival.STACKING), description="models made beside MedPatch and compared with it in the report"
     )
     bootstrap_resamples: int = Field(1000, gt=0, description="patient-level resamples per interval")
     interval_level: float = Field(0.95, gt=0, lt=1, description="coverage of every interval")

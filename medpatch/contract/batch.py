@@ -72,6 +72,8 @@ class FusionOutput:
         late: (B, K) the weighted sum of all heads; the reported prediction.
         unimodal: per modality (B, K); rows of absent stays are meaningless and masked in `late`.
         missingness: (B, K) from the presence pattern alone.
+        heads: (B, H, K) all of which `late` is made; rows of heads without input are meaningless.
+        has_input: (B, H) bool, which of them count for a stay.
     """
 
     high: Tensor
@@ -79,3 +81,5 @@ class FusionOutput:
     late: Tensor
     unimodal: Mapping[Modality, Tensor]
     missingness: Tensor
+    heads: Tensor
+    has_input: Tensor

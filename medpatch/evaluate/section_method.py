@@ -8,7 +8,7 @@ from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.page import Bullets, Paragraph
 from medpatch.evaluate.section import Section
-from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled
+from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled, recalibration_in_words
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import Table, count
 
@@ -21,6 +21,7 @@ def method_section(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts 
         "rival, the best single modality and the thresholds of the operating points. MedPatch's reported output: "
         f"{verdict.head}.",
         _threshold(config.model.fusion),
+        recalibration_in_words(config),
         "The test split is predicted once, and judged once per report, from the stored predictions.",
         f"Intervals: {config.evaluate.bootstrap_resamples:,} resamples of patients, all stays of a patient together, "
         f"the same for every model; percentiles at {config.evaluate.interval_level:.0%}, seed {config.evaluate.seed}.",

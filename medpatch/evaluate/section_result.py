@@ -16,7 +16,7 @@ from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.page import Bullets, Paragraph
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
-from medpatch.evaluate.statement import rules_in_words
+from medpatch.evaluate.statement import recalibration_in_words, rules_in_words
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import interval, p_value, percent
 from medpatch.evaluate.table_result import (
@@ -80,9 +80,12 @@ def calibration_section(
 ) -> Section:
     """Numbers and curves; no curve of a single label with few positives, whose points would add up to them."""
     table, names = calibration_table(verdict.results, level=config.evaluate.interval_level), test[0].label_names
+    helped = Paragraph(recalibration_in_words(config))
     if len(names) == 1 and not may_draw(names[0], test[0], shown=shown):
-        return Section("Calibration", (table,))
-    return Section("Calibration", (table, reliability_picture(test, curve_models(verdict), config=config.evaluate)))
+        return Section("Calibration", (table, helped))
+    return Section(
+        "Calibration", (table, helped, reliability_picture(test, curve_models(verdict), config=config.evaluate))
+    )
 
 
 def label_section(verdict: Verdict, config: PipelineConfig, *, shown: Disclosure) -> Section:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medpatch.config.cohort import CohortConfig, Correction, SplitConfig
-from medpatch.config.name import Rival, Task
+from medpatch.config.name import UNTRAINED, Rival, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import TrainConfig
 from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, POSITIVES, STAYS
 from medpatch.evaluate.fact import RunFacts
 from medpatch.evaluate.judge import Verdict
-from medpatch.evaluate.name import TASK_WORDS, style
+from medpatch.evaluate.name import STACKING, TASK_WORDS, style
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import ABSENT, interval
 from medpatch.evaluate.table_result import share_shown
@@ -63,6 +63,19 @@ def _data(config: PipelineConfig, *, made_up: str | None) -> dict[str, str]:
     }
 
 
+def recalibration_in_words(config: PipelineConfig) -> str:
+    """Whose calibration validation has helped."""
+    helped = [style(STACKING).label] if Rival.STACKING in config.evaluate.rivals else []
+    if config.model.fusion.is_late_fitted:
+        helped = ["MedPatch's weighted sum of heads", *helped]
+    if not helped:
+        return "No model is recalibrated; its predictions are judged as training left them."
+    return (
+        f"Weights and offset of {' and of '.join(helped)} are fitted on validation, which recalibrates; all other "
+        "models are judged as training left them."
+    )
+
+
 def rules_in_words(cohort: CohortConfig) -> str:
     """Which extraction rules were in force."""
     if not cohort.rules:
@@ -78,7 +91,7 @@ def rates_in_words(train: TrainConfig, rivals: Sequence[Rival]) -> str:
         "unimodal",
         "confidence",
         "fusion",
-        *(str(r) for r in rivals if r not in (Rival.ENSEMBLE, Rival.BOOSTED_TREES)),
+        *(str(r) for r in rivals if r not in {*UNTRAINED, Rival.BOOSTED_TREES}),
     )
     own = [f"{part} {train.rate_of(part):g}" for part in parts if train.rate_of(part) != train.learning_rate]
     return f"{train.learning_rate:g}" + (f" ({', '.join(own)})" if own else "")
@@ -111,6 +124,7 @@ def _model(verdict: Verdict, config: PipelineConfig, *, facts: RunFacts | None) 
         "patience": str(train.patience_epochs),
         "seeds": ", ".join(map(str, facts.seeds if facts else (train.seed,))),
         "points": ", ".join(points),
+        "recalibration": recalibration_in_words(config),
         "version": version,
     }
 

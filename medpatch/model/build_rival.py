@@ -21,6 +21,7 @@ from medpatch.model.spec import InputSpec
 
 NOT_A_NETWORK = {
     Rival.ENSEMBLE: "medpatch.model.baseline.ensemble.mean_of_models over the logits of trained models",
+    Rival.STACKING: "medpatch.model.evidence.EvidenceSum over the logits of the unimodal models",
     Rival.BOOSTED_TREES: "medpatch.model.baseline.boosted_trees.fit_trees over features of the tensors",
 }
 

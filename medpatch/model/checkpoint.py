@@ -32,6 +32,8 @@ WEIGHTS = "weights.safetensors"
 SAME = "same"
 """Entry of the file's header: name of a tensor that is not stored -> the equal one that is."""
 DESCRIPTION = "checkpoint.json"
+HAS_EVIDENCE = "has_evidence"
+"""Entry of the description: the late head of a MedPatch was fitted."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,9 @@ def save(folder: Path, network: nn.Module, *, kind: str, model: ModelConfig, spe
     """
     encoder = _encoders(network)
     body = {m: describe_backbone(e.backbone) for m, e in encoder.items() if hasattr(e, "backbone")}
+    more = {HAS_EVIDENCE: isinstance(network, MedPatch) and network.fusion.evidence is not None}
     write_weights(folder, network.state_dict())
-    describe(folder, Checkpoint(kind, model, spec, data, modalities=tuple(encoder), backbone=body))
+    describe(folder, Checkpoint(kind, model, spec, data, modalities=tuple(encoder), backbone=body, more=more))
 
 
 def save_scorer(
@@ -129,6 +132,8 @@ def load_medpatch(folder: Path, *, device: torch.device | str = "cpu", data: str
     unimodal = _build_all(found)
     scorer = {m: build_scorer(found.model, found.spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
     network = build_medpatch(found.model, found.spec, unimodal=unimodal, scorer=scorer)
+    if found.more.get(HAS_EVIDENCE):
+        network.fusion.expect_evidence(torch.tensor(found.spec.prevalence))
     return restore(network, folder).to(device).eval()
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from medpatch.config.model import Compat
 from medpatch.config.name import Modality
 from medpatch.contract.batch import FusionOutput
+from medpatch.model.evidence import EvidenceSum, prior_logit
 from medpatch.model.feature import Features, ModalityFeature
 from medpatch.model.head import Head
 from medpatch.model.late import weighted_late
@@ -60,6 +61,10 @@ class Fusion(nn.Module):
 
     Masked means commute with linear maps, so pools are projected after pooling: K vectors instead of N x K.
 
+    While it is trained the late head is the mean of all heads with learned weights (`late_weight`), as published. A
+    trained network may have `evidence`, which then takes its place: the same heads added up with weights that were
+    fitted on val stays.
+
     Source: MedPatch, joint, missingness and late modules.
     Deviates: one list of modalities drives heads, masks and weights by name. `Compat.PUBLISHED` repeats the
     published order of heads (ehr, cxr, dn, rr) against masks in canonical order, so that rr and dn swap.
@@ -97,6 +102,13 @@ class Fusion(nn.Module):
         self.missingness = missingness
         head_count = (len(self.modalities) if uses_late else 0) + (missingness is not None) + 2 * bool(joint)
         self.late_weight = nn.Parameter(torch.ones(head_count, label_count))
+        self.evidence: EvidenceSum | None = None
+
+    def expect_evidence(self, prevalence: Tensor) -> EvidenceSum:
+        """Let a fitted sum, whose weights are still to be fitted or loaded, be the late head; prevalence (K,)."""
+        prior = prior_logit(prevalence).to(self.late_weight.device)
+        self.evidence = EvidenceSum(prior, len(self.late_weight))
+        return self.evidence
 
     def forward(self, features: Features) -> FusionOutput:
         """Logits of every head."""
@@ -111,13 +123,17 @@ class Fusion(nn.Module):
             high, low = self._joint(features, self.order)
             heads += [low, high]
         always = present.new_ones(len(present), len(heads) - present.shape[1])
-        late = weighted_late(
-            torch.stack(heads, dim=1), torch.cat([present, always], dim=1), self.late_weight, compat=self.compat
-        )
+        stacked, has_input = torch.stack(heads, dim=1), torch.cat([present, always], dim=1)  # (B, H, K), (B, H)
+        if self.evidence is None:
+            late = weighted_late(stacked, has_input, self.late_weight, compat=self.compat)
+        else:
+            late = self.evidence(stacked, has_input)
         return FusionOutput(
             high=late if high is None else high,
             low=late if low is None else low,
             late=late,
+            heads=stacked,
+            has_input=has_input,
             unimodal=unimodal,
             missingness=torch.zeros_like(late) if pattern is None else pattern,
         )

@@ -11,6 +11,7 @@ from medpatch.config.error import ConfigError
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.part import is_frozen
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.feature.assemble import Pools, assemble
 from medpatch.feature.batching import shuffled
 from medpatch.feature.dirs import StageDirs
 from medpatch.feature.encode import raw_inputs
@@ -21,6 +22,7 @@ from medpatch.feature.store import InputStore, open_feature_store, open_input_st
 from medpatch.model.build import build_medpatch
 from medpatch.model.checkpoint import load_scorer, load_unimodal, save
 from medpatch.model.feature import Features
+from medpatch.model.medpatch import MedPatch
 from medpatch.model.spec import InputSpec
 from medpatch.model.unimodal import Unimodal
 from medpatch.train.fit import fit
@@ -60,9 +62,11 @@ def run_fusion(
         ConfigError: no modality is left, or the loss became nan.
         CheckpointError: a folder is absent, broken or of other tensors.
 
-    Every val stay chooses the epoch, also those that the temperatures were fitted on.
+    Every val stay chooses the epoch, also those that the temperatures were fitted on. Then the weights of the late
+    head are fitted on them.
 
-    Source: MedPatch, stage 3. Deviates: features of the frozen part are computed once, in eval mode.
+    Source: MedPatch, stage 3. Deviates: features of the frozen part are computed once, in eval mode; the weights that
+    the late head learned on train trust the heads that know the train stays by heart.
     """
     spec, data = input_spec(tensor_dir)
     settings, session = config.train, open_session(config.train, out_dir, inputs=inputs)
@@ -110,6 +114,14 @@ def run_fusion(
             progress=progress,
             session=session,
         )
+        if config.model.fusion.is_late_fitted:
+            fit_late(
+                network,
+                torch.tensor(spec.prevalence),
+                pools=val,
+                raw=raw[Split.VAL],
+                batches=selection.split(settings.batch_size) if len(selection) else (),
+            )
         result = StageResult(Stage.FUSION, "fusion", None, False, "", len(index[Split.TRAIN]), len(selection))
         return finish(
             out_dir,
@@ -119,6 +131,31 @@ def run_fusion(
             session=session,
             save=lambda aside: save(aside, network.cpu(), kind="medpatch", model=config.model, spec=spec, data=data),
         )
+
+
+@torch.no_grad()
+def fit_late(
+    network: MedPatch, prevalence: Tensor, *, pools: Pools, raw: InputStore | None, batches: Sequence[Tensor]
+) -> None:
+    """Give a trained network a fitted late head; without stays to fit on, one of equal weights.
+
+    Args:
+        network: in eval mode.
+        prevalence: (K,) share of positive train stays.
+        pools: of the val stays, for modalities whose encoders stood still.
+        raw: inputs of the others, or None.
+        batches: indices of the val stays.
+    """
+    device = network.fusion.late_weight.device
+    heads, has_input, label = [], [], []
+    for index in batches:
+        output = network.fuse(assemble(network, pools, raw=raw, index=index, device=device))
+        heads.append(output.heads)
+        has_input.append(output.has_input)
+        label.append(pools.index.label[index])
+    evidence = network.fusion.expect_evidence(prevalence)
+    if heads:
+        evidence.fit(torch.cat(heads), torch.cat(has_input), torch.cat(label))
 
 
 def load_all(earlier: StageDirs, device: torch.device, *, data: str) -> dict[Modality, Unimodal]:

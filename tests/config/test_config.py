@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from medpatch.config.cohort import Correction
 from medpatch.config.error import ConfigError
 from medpatch.config.modality import TextArm
-from medpatch.config.name import PHENOTYPES, Modality, Rival, Task, label_names
+from medpatch.config.name import PHENOTYPES, UNTRAINED, Modality, Rival, Task, label_names
 from medpatch.config.override import apply_overrides, parse_overrides
 from medpatch.config.part import confidence_part, encoder_part, feature_part, fusion_part, rival_part
 from medpatch.config.path import PathConfig, code_digest
@@ -146,7 +146,7 @@ def test_every_training_setting_belongs_to_a_part_or_changes_no_result() -> None
 
 
 def test_every_rival_has_a_learning_rate_of_its_own() -> None:
-    assert {"unimodal", "confidence", "fusion", *Rival} - {Rival.ENSEMBLE} == set(RateConfig.model_fields)
+    assert {"unimodal", "confidence", "fusion", *Rival} - UNTRAINED == set(RateConfig.model_fields)
 
 
 def test_profile_decides_the_corrections_unless_they_are_named() -> None:

@@ -40,7 +40,7 @@ CONFIG = PipelineConfig(
     ),
     model=ModelConfig(encoder=EncoderConfig(ehr_width=8, cxr_name=TINY, note_name=TINY, width=8)),
     train=TrainConfig(device="cpu", cache_type=CacheType.FLOAT32),
-    evaluate=EvaluateConfig(rivals=(Rival.EARLY, Rival.JOINT, Rival.ENSEMBLE)),
+    evaluate=EvaluateConfig(rivals=(Rival.EARLY, Rival.JOINT, Rival.ENSEMBLE, Rival.STACKING)),
 )
 
 
@@ -93,7 +93,7 @@ def test_medpatch_from_the_cache_is_medpatch_from_the_tensors(
 def test_every_model_predicts_every_test_stay(test_split: SplitPrediction) -> None:
     assert test_split.stay_id.tolist() == [s for s, split in STAYS.items() if split == "test"]
     assert set(test_split.models) == {
-        "medpatch", "medpatch_high", "medpatch_low", "late", "early", "joint", "ensemble",
+        "medpatch", "medpatch_high", "medpatch_low", "late", "early", "joint", "ensemble", "stacking",
         "unimodal_ehr", "unimodal_cxr", "unimodal_rr",
         "medpatch_without_ehr", "medpatch_without_cxr", "medpatch_without_rr",
     }  # fmt: skip

@@ -5,11 +5,12 @@ import re
 
 import pytest
 
+from medpatch.config.model import FusionConfig, Late, ModelConfig
 from medpatch.config.name import Rival
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.config.train import RateConfig, TrainConfig
+from medpatch.config.train import EvaluateConfig, RateConfig, TrainConfig
 from medpatch.evaluate.report import EvaluateReport
-from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled, rates_in_words
+from medpatch.evaluate.statement import CARD, CHECKLIST, facts_in_words, filled, rates_in_words, recalibration_in_words
 
 from .conftest import FACTS, STATEMENT
 
@@ -59,6 +60,20 @@ def test_numbers_are_those_of_the_run(report: EvaluateReport, facts: dict[str, s
     assert f"{score.auroc.value:.3f}" in facts["auroc"]
     assert facts["stays"] == "120"
     assert "c0ffee" in facts["version"]
+
+
+def test_models_that_validation_recalibrates_are_named(phenotyping: PipelineConfig) -> None:
+    def words(late: Late, *rivals: Rival) -> str:
+        own = {
+            "model": ModelConfig(fusion=FusionConfig(late=late)),
+            "evaluate": EvaluateConfig(rivals=rivals),
+        }
+        return recalibration_in_words(phenotyping.model_copy(update=own))
+
+    both = words(Late.EVIDENCE, Rival.STACKING)
+    assert "MedPatch's weighted sum of heads and of Stacked" in both
+    assert "MedPatch" not in words(Late.MEAN, Rival.STACKING)
+    assert words(Late.MEAN, Rival.EARLY).startswith("No model")
 
 
 def test_learning_rates_of_single_parts_are_said_and_those_of_absent_rivals_are_not() -> None:

@@ -45,6 +45,17 @@ def test_reloaded_network_gives_the_same_logits(folder, batch):
     torch.testing.assert_close(found.high, expected.high)
 
 
+@torch.no_grad()
+def test_fitted_late_head_comes_back(tmp_path, batch):
+    network = make_medpatch()
+    evidence = network.fusion.expect_evidence(torch.tensor(make_spec().prevalence))
+    evidence.weight.uniform_(0.0, 2.0)
+    save(tmp_path, network, kind="medpatch", model=make_config(threshold=0.55), spec=make_spec(), data="a")
+    torch.testing.assert_close(load_medpatch(tmp_path)(batch).late, network(batch).late)
+    network.fusion.evidence = None
+    assert not torch.allclose(load_medpatch(tmp_path)(batch).late, network(batch).late)
+
+
 def test_loaded_network_is_in_eval_mode(folder):
     assert not any(module.training for module in load_medpatch(folder).modules())
 

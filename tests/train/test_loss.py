@@ -11,6 +11,8 @@ from medpatch.config.train import LossWeighting
 from medpatch.contract.batch import FusionOutput
 from medpatch.train.loss import HeadLoss, label_loss
 
+NO_HEADS = torch.empty(0)
+
 
 def _golden(shared_dir: Path, name: str) -> dict[str, torch.Tensor]:
     path = shared_dir / "golden" / f"{name}.safetensors"
@@ -26,7 +28,7 @@ def test_published_loss_matches_the_reference(shared_dir):
     torch.testing.assert_close(losses, t["losses"])
     head_loss = HeadLoss(LossWeighting.PUBLISHED)
     head_loss.value.data.copy_(t["w"])
-    torch.testing.assert_close(head_loss(FusionOutput(*heads, {}, heads[2]), t["y"]), t["loss"])
+    torch.testing.assert_close(head_loss(FusionOutput(*heads, {}, heads[2], NO_HEADS, NO_HEADS), t["y"]), t["loss"])
 
 
 def made_up_output() -> tuple[FusionOutput, torch.Tensor, torch.Tensor]:
@@ -35,7 +37,7 @@ def made_up_output() -> tuple[FusionOutput, torch.Tensor, torch.Tensor]:
     high, low, late = (torch.randn(4, 2, generator=g) for _ in range(3))
     label = (torch.rand(4, 2, generator=g) < 0.5).float()
     losses = torch.stack([binary_cross_entropy_with_logits(head, label) for head in (high, low, late)])
-    return FusionOutput(high, low, late, {}, late), label, losses
+    return FusionOutput(high, low, late, {}, late, NO_HEADS, NO_HEADS), label, losses
 
 
 def test_fixed_loss_is_the_plain_mean_of_three_heads_and_the_late_one_without_joint():
@@ -56,7 +58,7 @@ def settle(weighting: LossWeighting, losses: torch.Tensor, steps: int = 3000) ->
     optimizer = torch.optim.Adam(head_loss.parameters(), lr=1e-2)
     p = 1 - torch.exp(-losses)  # cross-entropy of a head that says p where the label is 0
     heads = [torch.logit(one).expand(1, 1) for one in p]
-    output = FusionOutput(*heads, {}, heads[2])
+    output = FusionOutput(*heads, {}, heads[2], NO_HEADS, NO_HEADS)
     for _ in range(steps):
         optimizer.zero_grad()
         head_loss(output, torch.zeros(1, 1)).backward()

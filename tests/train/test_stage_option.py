@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from medpatch.config.model import EhrKind, FusionConfig, Score
+from medpatch.config.model import EhrKind, FusionConfig, Late, Score
 from medpatch.config.name import Modality, Split
 from medpatch.feature.ragged import Ragged
 from medpatch.model.checkpoint import load_medpatch
@@ -60,6 +60,25 @@ def test_transformer_positions_and_chosen_shares_run_through_all_stages(made_up,
     assert network.extractor.scorer[Modality.RR].temperature.shape[0] == 3
     with torch.no_grad():
         assert network(made_up.splits[Split.VAL]).late.isfinite().all()
+
+
+@pytest.mark.parametrize("late", Late)
+def test_late_head_is_fitted_on_the_val_stays_or_learned_with_the_others(made_up, tmp_path, late):
+    made_up.config = with_model(made_up.config, fusion={"late": late})
+    fusion = load_medpatch(train_all(made_up, tmp_path, (Modality.EHR, Modality.RR))).fusion
+    if late is Late.MEAN:
+        assert fusion.evidence is None
+        return
+    val = made_up.splits[Split.VAL]
+    with torch.no_grad():
+        network = load_medpatch(tmp_path / "fusion")
+        output = network(val)
+        again = network.fusion.expect_evidence(val.label.mean(dim=0))  # its prior is replaced below
+        again.prior_logit.copy_(fusion.evidence.prior_logit)
+        again.fit(output.heads, output.has_input, val.label)
+        refitted = again(output.heads, output.has_input)
+    torch.testing.assert_close(output.late, refitted, atol=1e-4, rtol=0)
+    assert not torch.equal(fusion.evidence.weight, torch.full_like(fusion.evidence.weight, 1 / len(fusion.late_weight)))
 
 
 def test_each_position_is_calibrated_on_its_own_tokens(made_up):
