@@ -25,6 +25,8 @@ def extract(raw: str, out: str) -> dict[str, int]:
 
 def main(rows: int, sizes: int, folder: str | None) -> None:
     """Print the table."""
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
     print("     rows of chartevents      wall       CPU     peak MiB      staged      events  left behind")
     costs, counts = [], []
     with tempfile.TemporaryDirectory(dir=folder) as work:
