@@ -121,7 +121,14 @@ def cohort(run: RunContext, write: Callable[[dict], None], done: set[tuple], *, 
 
         for seed in range(seeds):
             if (*key, title, seed) not in done:
-                found = train_fusion(make, parts, oracle=oracle, seed=seed, epochs=epochs)
+                found = train_fusion(
+                    make,
+                    parts,
+                    oracle=oracle,
+                    seed=seed,
+                    epochs=epochs,
+                    is_late_fitted=model.fusion.is_late_fitted,
+                )
                 high = {str(m): round(float(s.mean()), 3) for m, s in shares.items()}
                 write(
                     {

@@ -23,10 +23,12 @@ def train_fusion(
     oracle: NDArray,
     seed: int,
     epochs: int,
+    is_late_fitted: bool,
 ) -> dict[str, float]:
     """Macro AUROC of each head on test, and of the late one on val, at the epoch with the best late head on val.
 
-    The expected one is over labels drawn from the oracle's probabilities (n, K) of the test stays.
+    The expected one is over labels drawn from the oracle's probabilities (n, K) of the test stays. A fitted late head
+    is fitted on val once the epoch is known to be the best so far, which "val" does not yet see.
     """
     torch.manual_seed(seed)
     network = make()
@@ -48,12 +50,24 @@ def train_fusion(
         waited += 1
         if score > best:
             best, waited = score, 0
+            if is_late_fitted:
+                fit_late(network, parts)
             late = logits_of(network, parts, Split.TEST)["late"].double().numpy()
             expected = expected_auroc(late, oracle)
             found = {**auroc_of(network, parts, Split.TEST), "val": score, "expected": expected}
+            network.fusion.evidence = None
         if waited >= PATIENCE:
             break
     return found
+
+
+@torch.no_grad()
+def fit_late(network: nn.Module, parts: Mapping[Split, tuple[Features, Tensor]]) -> None:
+    """The late head as `train.stage_fusion` leaves it."""
+    features, label = parts[Split.VAL]
+    out = [network(rows(features, some), Split.VAL, some) for some in torch.arange(len(label)).split(STAYS_AT_ONCE)]
+    evidence = network.fusion.expect_evidence(parts[Split.TRAIN][1].mean(dim=0))
+    evidence.fit(torch.cat([o.heads for o in out]), torch.cat([o.has_input for o in out]), label)
 
 
 def auroc_of(network: nn.Module, parts: Mapping[Split, tuple[Features, Tensor]], split: Split) -> dict[str, float]:

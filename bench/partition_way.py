@@ -7,7 +7,7 @@ import torch
 from partition_part import Part, evidence
 from torch import Tensor, nn
 
-from medpatch.config.model import Fuser, Score
+from medpatch.config.model import Fuser, Late, Score
 from medpatch.config.name import Modality, Split
 from medpatch.contract.batch import FusionOutput
 from medpatch.model.feature import Features
@@ -57,6 +57,7 @@ WAYS = {
     "where the evidence is": Way(is_evidence=True),
     "attention instead of a split": Way(EVERYTHING_IS_HIGH, is_attention=True),
     "separate projections": Way(fusion={"shares_projection": False}),
+    "late head as published": Way(fusion={"late": Late.MEAN}),
     "without joint": Way(fusion={"use_joint": False}),
     "without missingness": Way(fusion={"use_missingness": False}),
     "without late": Way(fusion={"use_late": False}),
