@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 KEEPS = "What earlier steps left is kept: mend the cause, and the next run goes on from there."
 FAILED = "Finished in state Failed"
+KEY = "failure"
+"""Of the artifact that explains one."""
 TOLD = "_medpatch_told"
 """Mark of an error that stands in the log."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -126,9 +129,15 @@ def _show(step: str, *, cause: str, remedy: str) -> None:
     try:
         cause = cause.removeprefix(f"{step}: ")
         text = f"**Step** {step}\n\n**Cause** {cause}\n\n**What to do** {remedy}\n"
-        create_markdown_artifact(text, key="failure", description=f"why {step} failed, and what to do")
+        create_markdown_artifact(text, key=KEY, description=f"why {step} failed, and what to do")
     except Exception as error:  # the failure itself matters more than its picture
         logger.warning("the failure could not be shown in the run's page (%s)", type(error).__name__)
+
+
+def shown_failure(text: str) -> tuple[str, str] | None:
+    """Step and cause of an artifact `failure`; None for a text that is none."""
+    found = re.match(r"\*\*Step\*\* (.+?)\n\n\*\*Cause\*\* (.+?)\n\n\*\*What to do\*\* ", text, re.DOTALL)
+    return None if found is None else (found[1], found[2])
 
 
 def hide_tracebacks() -> None:
