@@ -21,6 +21,8 @@ KEY = "failure"
 """Of the artifact that explains one."""
 TOLD = "_medpatch_told"
 """Mark of an error that stands in the log."""
+EXPLAINED = "_medpatch_explained"
+"""Mark of an error whose step is named: what goes on around that step does not claim it."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
     (
@@ -65,7 +67,7 @@ KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
 
 @contextmanager
 def explained(step: str) -> Iterator[None]:
-    """Errors of the block name the step, and are shown in the run's page with what to do.
+    """Errors of the block name the innermost step around them, and are shown in the run's page with what to do.
 
     Raises:
         MedPatchError: what the block raised on purpose, its message headed by the step; or what a known error
@@ -73,16 +75,18 @@ def explained(step: str) -> Iterator[None]:
     """
     try:
         yield
-    except MedPatchError as error:
-        _head(error, step)
-        _show(step, cause=str(error), remedy=KEEPS)
-        raise
     except Exception as error:
-        known = meaning(error, step)
+        if getattr(error, EXPLAINED, False):
+            raise
+        known = error if isinstance(error, MedPatchError) else meaning(error, step)
+        setattr(error if known is None else known, EXPLAINED, True)
         if known is None:
             _show(step, cause=f"unexpected {type(error).__name__}", remedy=f"The log has the traceback. {KEEPS}")
             raise
+        _head(known, step)
         _show(step, cause=str(known), remedy=KEEPS)
+        if known is error:
+            raise
         raise known from error
 
 

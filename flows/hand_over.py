@@ -26,6 +26,7 @@ from flows.step import step
 from medpatch.config.error import ChildRunError, ConfigError, ContractError, ServiceError
 from medpatch.config.runner import RunnerConfig, Training
 from medpatch.contract.refresh import Step
+from medpatch.track.run import run_mark
 
 if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
@@ -94,7 +95,8 @@ def hand_over(run: RunContext, tensors: str) -> None:
         "refresh": still_to_refresh(given.get("refresh") or ()),
         "runner": run.runner.model_copy(update={"training": Training.HERE}).model_dump(mode="json"),
     }
-    child = run_deployment(DEPLOYMENT, parameters=parameters, timeout=0)
+    name = f"{run.preset} {run_mark(run.config, run.data_digest)}"
+    child = run_deployment(DEPLOYMENT, parameters=parameters, flow_run_name=name, timeout=0)
     get_run_logger().info("training, evaluation and report are handed over to %s", named(child))
     try:
         ended = _wait(child)

@@ -26,7 +26,7 @@ from flows.gpu import GPU
 from flows.hand_over import hand_over, settle_training, still_to_refresh
 from medpatch.config.error import ChildRunError, ConfigError, ContractError, ServiceError
 from medpatch.config.path import PathConfig
-from medpatch.config.preset import PresetName
+from medpatch.config.preset import PresetName, tiny_phenotyping
 from medpatch.config.runner import RunnerConfig, Training
 from medpatch.contract.refresh import Step
 
@@ -71,7 +71,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr("flows.hand_over.whole_inputs", lambda *_: "inputs")
     paths = PathConfig(raw_dir=tmp_path / "raw", work_dir=tmp_path, tracking_uri="sqlite://")
     preset = PresetName.tiny_phenotyping
-    return SimpleNamespace(preset=preset, paths=paths, runner=ELSEWHERE, run_dir=tmp_path / "run-1")
+    known = {"config": tiny_phenotyping(), "data_digest": "0123456789ab"}
+    return SimpleNamespace(preset=preset, paths=paths, runner=ELSEWHERE, run_dir=tmp_path / "run-1", **known)
 
 
 Act = Callable[[SyncPrefectClient, FlowRun], None]
