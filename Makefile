@@ -34,7 +34,7 @@ test: lint  ## the linters, then the tests
 test-long: install  ## the tests of whole runs that take minutes each
 	$(BIN)/pytest -m long
 
-up: $(STAMP)  ## start Prefect, MLflow and a worker on 127.0.0.1, deploy everything, print the addresses
+up: $(STAMP)  ## start Prefect, MLflow and two workers on 127.0.0.1, deploy everything, print the addresses
 	$(BIN)/medpatch up $(if $(PREFECT_PORT),--prefect-port $(PREFECT_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
 
 down: $(STAMP)  ## stop what make up started

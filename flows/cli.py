@@ -15,6 +15,7 @@ from flows.cli_option import (
     Refresh,
     RunnerName,
     Set,
+    TrainingPlace,
     WorkDir,
     named_errors,
     named_runner,
@@ -27,7 +28,7 @@ from medpatch.config.modality import TextArm
 from medpatch.config.name import Profile, Task
 from medpatch.config.override import parse_overrides
 from medpatch.config.preset import PresetName
-from medpatch.config.runner import Runner, RunnerConfig
+from medpatch.config.runner import Runner, RunnerConfig, Training
 from medpatch.contract.refresh import Step
 
 app = typer.Typer(
@@ -149,8 +150,11 @@ def _until(artefact: str, meaning: str) -> Callable[..., None]:
         refresh: Refresh = None,
         runner: RunnerName = Runner.LOCAL,
         dask_address: DaskAddress = None,
+        training: TrainingPlace = Training.HERE,
     ) -> None:
-        spread = named_runner(runner, dask_address)
+        if training is Training.GPU_QUEUE and artefact != "report_dir":
+            raise typer.BadParameter("--training gpu_queue is for run and evaluate, which end with the report")
+        spread = named_runner(runner, dask_address, training=training)
         ways = {"raw_dir": raw_dir, "work_dir": work_dir, "overrides": overrides, "refresh": refresh, "runner": spread}
         _run_until(artefact, preset, **ways)
 
@@ -191,7 +195,8 @@ def _run_until(
         if not refresh and is_done(run, artefact):
             say_nothing_to_do(run, artefact)
             return
-        with api_server(paths) as api:
+        needs_worker = runner is not None and runner.training is Training.GPU_QUEUE
+        with api_server(paths, needs_worker=needs_worker) as api:
             from flows.local import run_locally
 
             api.wait()

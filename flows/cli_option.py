@@ -14,7 +14,7 @@ from rich.console import Console
 from medpatch.config.error import MedPatchError, ServerLostError
 from medpatch.config.path import PathConfig, set_up_environment
 from medpatch.config.preset import PresetName
-from medpatch.config.runner import Runner, RunnerConfig
+from medpatch.config.runner import Runner, RunnerConfig, Training
 from medpatch.contract.refresh import Step
 
 Preset = Annotated[PresetName, typer.Option("--preset", "-p", help="named configuration")]
@@ -44,6 +44,10 @@ RunnerName = Annotated[Runner, typer.Option("--runner", help="where the parts of
 DaskAddress = Annotated[
     str | None, typer.Option(help="scheduler of a running Dask cluster \\[default: a local one of two processes]")
 ]
+TrainingPlace = Annotated[
+    Training,
+    typer.Option("--training", help="gpu_queue: training, evaluation and report are left to a worker on the queue gpu"),
+]
 PrefectPort = Annotated[
     int | None, typer.Option(envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page \\[default: 4200]")
 ]
@@ -66,15 +70,16 @@ def paths_of(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:
     return paths
 
 
-def named_runner(runner: Runner, address: str | None) -> RunnerConfig | None:
-    """The runner that two options ask for; None for work in this process.
+def named_runner(runner: Runner, address: str | None, *, training: Training = Training.HERE) -> RunnerConfig | None:
+    """The runner that the options ask for; None for work in this process.
 
     Raises:
         typer.BadParameter: an address without --runner dask.
     """
     if address is not None and runner is not Runner.DASK:
         raise typer.BadParameter("--dask-address needs --runner dask")
-    return None if runner is Runner.LOCAL else RunnerConfig(runner=runner, address=address)
+    chosen = RunnerConfig(runner=runner, address=address, training=training)
+    return None if chosen == RunnerConfig() else chosen
 
 
 @contextmanager

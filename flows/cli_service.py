@@ -15,15 +15,19 @@ def up(
     *,
     prefect_port: PrefectPort = None,
     mlflow_port: MlflowPort = None,
-    worker_limit: Annotated[int, typer.Option(min=1, help="flow runs that the worker takes at a time")] = 1,
+    worker_limit: Annotated[int, typer.Option(min=1, help="flow runs that each worker takes at a time")] = 1,
+    gpu_worker: Annotated[
+        bool, typer.Option(help="a worker for the queue gpu here too; without it another machine takes from that queue")
+    ] = True,
 ) -> None:
-    """Start the Prefect server, the MLflow server and a worker on 127.0.0.1, deploy everything, print the addresses."""
+    """Start the Prefect and MLflow servers and two workers on 127.0.0.1, deploy everything, print the addresses."""
     with named_errors():
         paths = paths_of(raw_dir, work_dir)
         from flows.board import print_up
         from flows.service import Wanted, up
 
-        wanted = Wanted(prefect_port=prefect_port, mlflow_port=mlflow_port, worker_limit=worker_limit)
+        ports = {"prefect_port": prefect_port, "mlflow_port": mlflow_port}
+        wanted = Wanted(**ports, worker_limit=worker_limit, has_gpu_worker=gpu_worker)
         print_up(up(paths, wanted, say=Console().print))
 
 

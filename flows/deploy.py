@@ -14,6 +14,8 @@ from medpatch.config.error import ServiceError
 from medpatch.config.path import REPOSITORY_DIR, PathConfig
 
 POOL = "medpatch-pool"
+DEFAULT = "default"
+"""The queue that Prefect makes with a pool."""
 WORKER_SECONDS = 60.0
 
 

@@ -16,6 +16,7 @@ from flows.extract import extract_steps
 from flows.finished import TRAIN_RECORD, finished_run, remember, run_inputs, whole_inputs
 from flows.gate import publish_gate
 from flows.gpu import gpu_slot
+from flows.hand_over import ready_tensors
 from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.progress import progress_bar
 from flows.registry import register
@@ -224,4 +225,4 @@ def evaluate(
 ) -> Path:
     """Everything up to the report; what is current is reused."""
     run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
-    return model_steps(run, align_steps(run, extract_steps(run)))
+    return model_steps(run, ready_tensors(run) or align_steps(run, extract_steps(run)))

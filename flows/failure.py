@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,8 +17,12 @@ logger = logging.getLogger(__name__)
 
 KEEPS = "What earlier steps left is kept: mend the cause, and the next run goes on from there."
 FAILED = "Finished in state Failed"
+KEY = "failure"
+"""Of the artifact that explains one."""
 TOLD = "_medpatch_told"
 """Mark of an error that stands in the log."""
+EXPLAINED = "_medpatch_explained"
+"""Mark of an error whose step is named: what goes on around that step does not claim it."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
     (
@@ -62,7 +67,7 @@ KNOWN: tuple[tuple[tuple[str, ...], type[MedPatchError], str], ...] = (
 
 @contextmanager
 def explained(step: str) -> Iterator[None]:
-    """Errors of the block name the step, and are shown in the run's page with what to do.
+    """Errors of the block name the innermost step around them, and are shown in the run's page with what to do.
 
     Raises:
         MedPatchError: what the block raised on purpose, its message headed by the step; or what a known error
@@ -70,16 +75,18 @@ def explained(step: str) -> Iterator[None]:
     """
     try:
         yield
-    except MedPatchError as error:
-        _head(error, step)
-        _show(step, cause=str(error), remedy=KEEPS)
-        raise
     except Exception as error:
-        known = meaning(error, step)
+        if getattr(error, EXPLAINED, False):
+            raise
+        known = error if isinstance(error, MedPatchError) else meaning(error, step)
+        setattr(error if known is None else known, EXPLAINED, True)
         if known is None:
             _show(step, cause=f"unexpected {type(error).__name__}", remedy=f"The log has the traceback. {KEEPS}")
             raise
+        _head(known, step)
         _show(step, cause=str(known), remedy=KEEPS)
+        if known is error:
+            raise
         raise known from error
 
 
@@ -126,9 +133,15 @@ def _show(step: str, *, cause: str, remedy: str) -> None:
     try:
         cause = cause.removeprefix(f"{step}: ")
         text = f"**Step** {step}\n\n**Cause** {cause}\n\n**What to do** {remedy}\n"
-        create_markdown_artifact(text, key="failure", description=f"why {step} failed, and what to do")
+        create_markdown_artifact(text, key=KEY, description=f"why {step} failed, and what to do")
     except Exception as error:  # the failure itself matters more than its picture
         logger.warning("the failure could not be shown in the run's page (%s)", type(error).__name__)
+
+
+def shown_failure(text: str) -> tuple[str, str] | None:
+    """Step and cause of an artifact `failure`; None for a text that is none."""
+    found = re.match(r"\*\*Step\*\* (.+?)\n\n\*\*Cause\*\* (.+?)\n\n\*\*What to do\*\* ", text, re.DOTALL)
+    return None if found is None else (found[1], found[2])
 
 
 def hide_tracebacks() -> None:

@@ -82,8 +82,11 @@ def finished_run(run: RunContext, inputs: str, *, record_name: str = RECORD) -> 
 
     None too while a step is to be done again.
     """
-    if is_refreshing():
-        return None
+    return None if is_refreshing() else recorded_run(run, inputs, record_name=record_name)
+
+
+def recorded_run(run: RunContext, inputs: str, *, record_name: str = RECORD) -> TrackedRun | None:
+    """The same, whether or not a step is to be done again."""
     try:
         record = json.loads((run.run_dir / record_name).read_text())
         same = record["inputs"] == inputs and record["tracking_uri"] == run.paths.tracking_uri
@@ -106,14 +109,12 @@ def is_done(run: RunContext, artefact: str) -> bool:
         run: the run.
         artefact: `warehouse_dir`, `tensor_dir`, `checkpoint_dir` or `report_dir` of the run.
     """
-    tables = _current(run.staging_dir, inputs=staging_inputs(run), packages=EXTRACT_CODE) and _current(
-        run.warehouse_dir, inputs=table_inputs(run, fingerprint(run.staging_dir)), packages=EXTRACT_CODE
-    )
-    if not (tables and _current(table_gate(run), inputs=tables, packages=GATE_CODE)):
+    tables = current_tables(run)
+    if not tables:
         return False
     if artefact != "warehouse_dir":
-        tensors = _current(run.tensor_dir, inputs=tensor_inputs(run, tables), packages=TENSOR_CODE)
-        if not (tensors and _current(tensor_gate(run), inputs=tensors, packages=GATE_CODE)):
+        tensors = current_tensors(run, tables)
+        if not tensors:
             return False
         records: Mapping[str, tuple[str, str]] = {
             "checkpoint_dir": (run_inputs(run, tensors), TRAIN_RECORD),
@@ -125,6 +126,20 @@ def is_done(run: RunContext, artefact: str) -> bool:
                 return False
     note_use(run, (run.staging_dir, run.data_dir))
     return True
+
+
+def current_tables(run: RunContext) -> str:
+    """Fingerprint of the gated tables; nothing if they, or what they rest on, are not current."""
+    tables = _current(run.staging_dir, inputs=staging_inputs(run), packages=EXTRACT_CODE) and _current(
+        run.warehouse_dir, inputs=table_inputs(run, fingerprint(run.staging_dir)), packages=EXTRACT_CODE
+    )
+    return tables if tables and _current(table_gate(run), inputs=tables, packages=GATE_CODE) else ""
+
+
+def current_tensors(run: RunContext, tables: str) -> str:
+    """Fingerprint of the gated tensors made from these tables; nothing if they are not current."""
+    tensors = _current(run.tensor_dir, inputs=tensor_inputs(run, tables), packages=TENSOR_CODE)
+    return tensors if tensors and _current(tensor_gate(run), inputs=tensors, packages=GATE_CODE) else ""
 
 
 def _current(target: Path, *, inputs: str, packages: tuple[str, ...]) -> str:

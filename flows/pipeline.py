@@ -7,11 +7,14 @@ from prefect.logging import get_run_logger
 
 from flows.align import align_steps
 from flows.context import RunContext
-from flows.evaluate import model_steps
+from flows.evaluate import evaluated_run, model_steps
 from flows.extract import extract_steps
+from flows.hand_over import hand_over
 from flows.parameter import NO_OVERRIDES, Overrides, Preset, RawDir, Refresh, RunnerSettings, WorkDir, described
 from flows.start import start
 from medpatch.config.preset import PresetName
+from medpatch.config.runner import Training
+from medpatch.contract.refresh import refresh_from
 
 
 def pipeline_steps(run: RunContext) -> Path:
@@ -26,8 +29,12 @@ def table_steps(run: RunContext) -> str:
 
 
 def report_steps(run: RunContext, warehouse_fingerprint: str) -> Path:
-    """Everything after the tables; the report folder."""
-    return model_steps(run, align_steps(run, warehouse_fingerprint))
+    """Everything after the tables, here or from the tensors on by another run; the report folder."""
+    tensors = align_steps(run, warehouse_fingerprint)
+    if run.runner.training is Training.GPU_QUEUE and evaluated_run(run, tensors) is None:
+        hand_over(run, tensors)
+        refresh_from(())  # the other run has done again what was to be
+    return model_steps(run, tensors)
 
 
 @flow(name="medpatch", flow_run_name="{preset}")
@@ -46,6 +53,7 @@ def full_pipeline(
     Returns:
         The folder of the report.
     """
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, refresh=refresh, runner=runner)
+    places = {"raw_dir": raw_dir, "work_dir": work_dir}
+    run = start(preset, **places, overrides=overrides, refresh=refresh, runner=runner, hands_over=True)
     get_run_logger().info("data %s, run %s", run.data_dir.name, run.run_dir.name)
     return pipeline_steps(run)

@@ -4,6 +4,7 @@ import json
 import secrets
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from medpatch.config.path import PathConfig
 from medpatch.contract.artifact import replace_text
 
 HOST = "127.0.0.1"
-PREFECT, MLFLOW, WORKER = "Prefect", "MLflow", "worker"
+PREFECT, MLFLOW, WORKER, GPU_WORKER = "Prefect", "MLflow", "worker", "gpu-worker"
 ANSWER_SECONDS = 2.0
 
 
@@ -35,12 +36,12 @@ class Service(Frozen):
 
     @property
     def address(self) -> str | None:
-        """Where a browser finds it; None for the worker."""
+        """Where a browser finds it; None for a worker."""
         return None if self.port is None else f"http://{HOST}:{self.port}"
 
     @property
     def health(self) -> str | None:
-        """The address that answers 200 while it is well; None for the worker."""
+        """The address that answers 200 while it is well; None for a worker."""
         path = {PREFECT: "/api/health", MLFLOW: "/health"}.get(self.name)
         return None if path is None else f"{self.address}{path}"
 
@@ -59,6 +60,10 @@ class Record(Frozen):
     def with_service(self, service: Service) -> "Record":
         """The record with that service added or replaced."""
         return self.model_copy(update={"services": {**self.services, service.name: service}})
+
+    def without(self, names: Collection[str]) -> "Record":
+        """The record with those services left out."""
+        return self.model_copy(update={"services": {n: s for n, s in self.services.items() if n not in names}})
 
 
 def new_record() -> Record:

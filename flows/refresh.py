@@ -73,7 +73,7 @@ def data_refresh(
     overrides: Overrides = NO_OVERRIDES,
 ) -> State:
     """Run the pipeline if a raw file, an image, a setting or the code changed since the last refresh of this preset."""
-    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner)
+    run = start(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, runner=runner, hands_over=True)
     last, now = last_fingerprint(run.paths.work_dir, preset), read_fingerprint(run)
     if last is not None and last == now and is_done(run, "report_dir"):
         return Completed(message="raw files unchanged since the last refresh: nothing to do")

@@ -47,15 +47,20 @@ class Api:
 
 
 @contextmanager
-def api_server(paths: PathConfig) -> Iterator[Api]:
+def api_server(paths: PathConfig, *, needs_worker: bool = False) -> Iterator[Api]:
     """The API to use: PREFECT_API_URL, the server of `medpatch up`, or a temporary one.
 
     Enter before prefect is imported, which reads the address once; import it and ours before `wait`, for a
     temporary server takes seconds to start. It ends with the block, and with this process if it is killed.
     Where any of them ends before the block does, this process ends too (`flows.watch`).
 
+    Args:
+        paths: of the command.
+        needs_worker: the command leaves work to a worker, and a temporary server has none.
+
     Raises:
-        ServiceError: PREFECT_API_URL does not answer, or (by `wait`) the temporary server did not start.
+        ServiceError: PREFECT_API_URL does not answer, none runs that has workers, or (by `wait`) the temporary
+            server did not start.
     """
     given = prefect_api()
     if given:
@@ -75,6 +80,12 @@ def api_server(paths: PathConfig) -> Iterator[Api]:
         with watched(address):
             yield Api(address, wait=_no_wait)
         return
+    if needs_worker:
+        raise ServiceError(
+            "--training gpu_queue needs a Prefect server that stays and a worker on its queue gpu, and none runs for "
+            f"{paths.work_dir}; start them (`medpatch up`), name a server by PREFECT_API_URL, or leave the option out "
+            "to train in this command"
+        )
     if service is not None:
         logger.warning("the Prefect server of `medpatch up` is down: using a temporary one; see `medpatch status`")
     with _temporary(paths) as api:

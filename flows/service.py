@@ -10,6 +10,7 @@ import psutil
 from flows import deploy
 from flows.process import MARK, birth, marked, start, stop
 from flows.record import (
+    GPU_WORKER,
     HOST,
     MLFLOW,
     PREFECT,
@@ -29,6 +30,8 @@ from medpatch.contract.lock import lock
 
 READY_SECONDS = 120.0
 PORTS = {PREFECT: 4200, MLFLOW: 5000}
+QUEUES = {WORKER: deploy.DEFAULT, GPU_WORKER: deploy.GPU}
+"""A worker for each: a run of the first queue may wait for one of the other, which must not wait for its place."""
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 """Held slots survive a restart of the server; kept in memory they would stay taken for ever after one."""
 
@@ -45,12 +48,19 @@ class Wanted:
     Attributes:
         prefect_port: None takes the port that is in use, else 4200.
         mlflow_port: None takes the port that is in use, else 5000.
-        worker_limit: flow runs that the worker takes at a time.
+        worker_limit: flow runs that each worker takes at a time.
+        has_gpu_worker: False where another machine takes from the queue gpu.
     """
 
     prefect_port: int | None = None
     mlflow_port: int | None = None
     worker_limit: int = 1
+    has_gpu_worker: bool = True
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """The workers and what they take from."""
+        return {name: queue for name, queue in QUEUES.items() if name != GPU_WORKER or self.has_gpu_worker}
 
 
 def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
@@ -69,10 +79,10 @@ def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
         missing = [name for name in (PREFECT, MLFLOW) if name in broken or name not in record.services]
         for name, service in broken.items():
             say(f"{name}: process {service.pid} {'is silent' if service.is_alive else 'is gone'}; starting it anew")
-        needs_worker = PREFECT in missing or WORKER in broken or WORKER not in record.services
-        if needs_worker and WORKER in record.services:
-            broken[WORKER] = record.services[WORKER]
-        stop(_processes(broken.values()))
+        workers = [n for n in wanted.queues if PREFECT in missing or n in broken or n not in record.services]
+        replaced = [n for n in QUEUES if n in record.services and (n in workers or n not in wanted.queues)]
+        stop(_processes([*broken.values(), *(record.services[name] for name in replaced)]))
+        record = record.without(replaced)
         for name in missing:
             refuse_taken(name, chosen[name])
         for name in missing:
@@ -81,10 +91,20 @@ def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
             _wait(record.services[name], name)
         api = f"{record.services[PREFECT].address}/api"
         deploy.prepare(paths, api=api, environment=_environment(paths, record, api=api))
-        if needs_worker:
-            line = [*command("prefect"), "worker", "start", "--pool", deploy.POOL, "--name", f"medpatch-{record.token}"]
-            record = _start(paths, record, name=WORKER, line=[*line, "--limit", str(wanted.worker_limit)], api=api)
-            deploy.wait_for_worker(api, f"medpatch-{record.token}", service=record.services[WORKER])
+        for name in workers:
+            line = [
+                *command("prefect"),
+                "worker",
+                "start",
+                "--pool",
+                deploy.POOL,
+                "--name",
+                f"medpatch-{name}-{record.token}",
+            ]
+            line += ["--work-queue", wanted.queues[name], "--limit", str(wanted.worker_limit)]
+            record = _start(paths, record, name=name, line=line, api=api)
+        for name in workers:
+            deploy.wait_for_worker(api, f"medpatch-{name}-{record.token}", service=record.services[name])
         return record
 
 

@@ -55,6 +55,7 @@ def start(
     refresh: Collection[Step] = (),
     runner: RunnerConfig | None = None,
     renames: bool = True,
+    hands_over: bool = False,
 ) -> RunContext:
     """What a flow begins with: `settle`, and the runs of killed processes closed.
 
@@ -67,10 +68,12 @@ def start(
         refresh: steps to do again, each with all that follow it, whatever is current.
         runner: where the parts of a step run; None means here.
         renames: the flow run is named as its MLflow run is; False where it stands for several of them.
+        hands_over: the flow can leave what follows alignment to a worker with a GPU (`flows.hand_over`).
 
     Raises:
-        ConfigError: unknown preset or field, or a value that its field refuses.
+        ConfigError: unknown preset or field, a value that its field refuses, or another flow's training elsewhere.
         RawDataError: the raw files are not usable.
+        ServiceError: training elsewhere, and nothing there to hand it to.
     """
     from flows.failure import hide_tracebacks
     from flows.journal import open_entry
@@ -80,7 +83,11 @@ def start(
     run = settle(preset, raw_dir=raw_dir, work_dir=work_dir, overrides=overrides, table_dir=table_dir)
     open_entry(run.paths, name=f"{preset} {run_mark(run.config, run.data_digest)}" if renames else None)
     refresh_from(refresh)
-    return run if runner is None else replace(run, runner=runner)
+    if runner is None:
+        return run
+    from flows.hand_over import settle_training
+
+    return replace(run, runner=settle_training(runner, hands_over=hands_over))
 
 
 @cache

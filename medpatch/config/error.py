@@ -29,6 +29,10 @@ class ServerLostError(ServiceError):
     """The Prefect server stopped answering in the middle of a run."""
 
 
+class ChildRunError(MedPatchError):
+    """A flow run that this one waited for failed, crashed or was cancelled; look at that one."""
+
+
 class BusyError(MedPatchError):
     """Another process is at work on the same thing; wait for it."""
 

@@ -36,6 +36,18 @@ def test_our_own_error_is_headed_by_its_step_once() -> None:
     assert str(_raise_in("align", error)) == "align: stay_index: 3 rows"
 
 
+@pytest.mark.parametrize("error", [ContractError("3 rows"), RuntimeError("database is locked")], ids=["ours", "known"])
+def test_what_is_around_the_step_of_an_error_does_not_claim_it(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    monkeypatch.setattr("flows.failure._show", lambda step, **_: shown.append(step))
+    with pytest.raises(MedPatchError, match="^report: ") as caught, explained("mlflow"), explained("report"):
+        raise error
+    assert shown == ["report"]
+    assert "mlflow: " not in str(caught.value)
+
+
 def test_a_gate_keeps_its_results() -> None:
     assert _raise_in("gate-tables", GateError("failed", ["result"])).results == ("result",)
 

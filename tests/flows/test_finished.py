@@ -93,7 +93,7 @@ def test_a_command_with_nothing_to_do_starts_nothing(
     class StartedError(Exception):
         """A server was asked for."""
 
-    def start_server(paths: PathConfig) -> None:
+    def start_server(paths: PathConfig, *, needs_worker: bool) -> None:
         raise StartedError
 
     monkeypatch.setattr("flows.server.api_server", start_server)
