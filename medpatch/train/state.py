@@ -144,7 +144,8 @@ class StateFile:
         return {name: torch.stack(self.session.gather([value])) for name, value in found.items()}
 
     def _set_random(self, found: Mapping[str, Tensor]) -> None:
-        mine = {name: value[self.session.rank] for name, value in found.items()}
+        # a copy: torch refuses a row that does not begin where its storage does, as any but the first
+        mine = {name: value[self.session.rank].clone() for name, value in found.items()}
         torch.set_rng_state(mine["cpu"])
         if "cuda" in mine:
             torch.cuda.set_rng_state(mine["cuda"], self.session.device)

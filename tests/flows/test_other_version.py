@@ -51,7 +51,7 @@ def _codes(work_dir: Path) -> set[bool]:
 def test_a_whole_work_folder_of_another_version_is_made_again(tree: Path, prefect_server: None, tmp_path: Path) -> None:
     work = tmp_path / "work"
     with pytest.MonkeyPatch.context() as patch:
-        for place in (*(f"medpatch.{name}" for name in ASKING), "flows.tracking"):
+        for place in (*(f"medpatch.{name}" for name in ASKING), "flows.finished"):
             patch.setattr(f"{place}.code_digest", _older)
         expected = _run(tree, work)
     assert _codes(work) == {True}

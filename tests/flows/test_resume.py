@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 import torch
 from prefect.settings import PREFECT_API_URL
 
 from flows.start import settle
+from medpatch.config.override import parse_overrides
 from medpatch.config.path import REPOSITORY_DIR
 from medpatch.config.preset import PresetName
 from medpatch.track.run import open_tracking
@@ -25,7 +27,17 @@ QUICK = {
     "train.fusion_epochs": 2,
     "evaluate.bootstrap_resamples": 20,
 }
+TWO = {
+    "train.processes": 2,
+    "train.unimodal_epochs": 40,
+    "train.patience_epochs": 40,
+    "modality.modalities": "ehr,rr",
+    "evaluate.rivals": "none",
+}
 WAIT_SECONDS = 150.0
+STATES = "encoder-*/.*.state.safetensors"
+GONE_SECONDS = 10.0
+"""Until the processes of a killed command have ended."""
 PLACES: dict[str, Callable[[Path], bool]] = {
     "while raw tables are parsed": lambda work: any(work.glob(".staging-*")),
     "while tensors are written": lambda work: any(work.glob("data-*/.2_tensor.*")),
@@ -36,8 +48,8 @@ PLACES: dict[str, Callable[[Path], bool]] = {
 """Where the process is killed -> what of the work folder says that it is there."""
 
 
-def _start(tree: Path, work_dir: Path) -> subprocess.Popen[bytes]:
-    fields = [part for name, value in QUICK.items() for part in ("--set", f"{name}={value}")]
+def _start(tree: Path, work_dir: Path, **more: object) -> subprocess.Popen[bytes]:
+    fields = [part for name, value in {**QUICK, **more}.items() for part in ("--set", f"{name}={value}")]
     line = [sys.executable, "-m", "flows.cli", "run", "--raw-dir", str(tree), "--work-dir", str(work_dir), *fields]
     environment = {
         **os.environ,
@@ -59,8 +71,9 @@ def _kill_when(process: subprocess.Popen[bytes], is_there: Callable[[], bool]) -
     process.wait()
 
 
-def _predictions(tree: Path, work_dir: Path) -> pl.DataFrame:
-    run = settle(PRESET, raw_dir=tree, work_dir=work_dir, overrides=QUICK)
+def _predictions(tree: Path, work_dir: Path, **more: object) -> pl.DataFrame:
+    fields = parse_overrides([f"{name}={value}" for name, value in {**QUICK, **more}.items()])
+    run = settle(PRESET, raw_dir=tree, work_dir=work_dir, overrides=fields)
     return pl.read_parquet(run.prediction_dir / "predictions.parquet").sort("model", "split", "stay_id", "label_name")
 
 
@@ -82,3 +95,39 @@ def test_a_run_killed_at_five_places_ends_like_one_that_was_not(
     experiments = [e.experiment_id for e in client.search_experiments()]
     states = {found.info.status for found in client.search_runs(experiments, max_results=1000)}
     assert states == {"FINISHED", "KILLED"}
+
+
+def _training(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Whatever trains for that command: the processes below it, once two of them are at work together."""
+    below = psutil.Process(process.pid).children(recursive=True)
+    lines = []
+    for one in below:
+        try:
+            lines.append(" ".join(one.cmdline()))
+        except psutil.Error:
+            continue
+    return below if sum("medpatch.train.worker" in line for line in lines) > TWO["train.processes"] else []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_run_killed_while_two_processes_train_leaves_none_and_goes_on_when_run_again(
+    tree: Path, prefect_server: None, tmp_path: Path
+) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process, below = _start(tree, killed, **TWO), []
+
+    def trains() -> bool:
+        below[:] = _training(process) if any(killed.glob(STATES)) else []
+        return bool(below)
+
+    _kill_when(process, trains)
+    _, alive = psutil.wait_procs(below, timeout=GONE_SECONDS)
+    assert alive == []
+    assert len(list(killed.glob(STATES))) == 1
+    for work_dir in (killed, whole):
+        assert _start(tree, work_dir, **TWO).wait() == 0
+
+    assert _predictions(tree, killed, **TWO).equals(_predictions(tree, whole, **TWO))
+    assert list(killed.glob(STATES)) == []
+    assert [p for p in killed.rglob(".*.tmp") if p.is_dir()] == []

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from medpatch.config.name import Modality, Split
 from medpatch.model.checkpoint import WEIGHTS
 from medpatch.train.result import read_history
 from medpatch.train.session import state_file
+from medpatch.train.state import StateFile
 from medpatch.train.update import Updater
 from train.cohort import MadeUp, make_config
 from train.stages import train_unimodal
@@ -71,6 +73,20 @@ def test_a_stage_killed_twice_ends_as_if_it_had_not_been(with_images, tmp_path, 
             train_unimodal(with_images, Modality.CXR, tmp_path / "killed")
     train_unimodal(with_images, Modality.CXR, tmp_path / "killed")
     assert same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_each_of_two_processes_gets_its_own_random_state_back(tmp_path):
+    before = torch.get_rng_state()
+    rows = torch.stack([torch.Generator().manual_seed(seed).get_state() for seed in (1, 2)])
+    save_file({"own": rows}, tmp_path / "states")
+    kept = load_file(tmp_path / "states")["own"]
+    for rank, seed in enumerate((1, 2)):
+        own = torch.Generator()
+        session = SimpleNamespace(rank=rank, generators=(own,), device=torch.device("cpu"))
+        file = StateFile(session, torch.nn.Linear(1, 1), optimizer=None, schedule=None)
+        file._set_random({"cpu": kept, "own-0": kept})
+        assert torch.equal(torch.rand(3, generator=own), torch.rand(3, generator=torch.Generator().manual_seed(seed)))
+    torch.set_rng_state(before)
 
 
 def test_what_went_on_did_not_start_anew(with_images, tmp_path, monkeypatch):
