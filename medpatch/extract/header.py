@@ -30,7 +30,13 @@ def read_header(file: Path) -> list[str]:
             return pq.read_schema(file).names
         with open_csv(file) as stream:
             line = stream.readline(LONGEST_HEADER)
-    names = next(csv.reader([line.decode("utf-8-sig", errors="replace").strip()]), [])
+    try:
+        names = next(csv.reader([line.decode("utf-8-sig", errors="replace").strip()]), [])
+    except csv.Error as error:
+        raise RawDataError(
+            f"{file}: the first line holds a bare carriage return, expected lines that end in a line feed; download it "
+            "again or convert its line ends"
+        ) from error
     if not names:
         raise RawDataError(f"{file}: the first line is blank, expected column names; download it again")
     return names
@@ -58,11 +64,17 @@ def open_csv(file: Path) -> BinaryIO:
 
 
 def check_columns(file: Path, table: RawTable, *, found: list[str]) -> None:
-    """Refuse a file that lacks a column, under its name or that of an older release.
+    """Refuse a file that lacks a column, under its name or that of an older release, or has one twice.
 
     Raises:
         RawDataError: names the file, the columns and what was found.
     """
+    repeated = sorted({name for name in found if found.count(name) > 1})
+    if repeated:
+        raise RawDataError(
+            f"{file}: column {', '.join(repeated)} stands in the first line more than once, expected each name once: "
+            "remove what is not MIMIC's"
+        )
     missing = [c for c in table.columns if c not in found and table.renamed.get(c) not in found]
     if missing:
         wanted = ", ".join(f"{c} ({table.renamed[c]} in release 1.0)" if c in table.renamed else c for c in missing)

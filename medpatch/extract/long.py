@@ -1,6 +1,5 @@
 """Long tables (events, notes) to Parquet piece by piece, several pieces at once, memory independent of length."""
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,12 +16,10 @@ from medpatch.config.error import RawDataError
 from medpatch.extract.connect import free_threads, raw_error
 from medpatch.extract.header import read_header
 from medpatch.extract.layer import SqlFile
-from medpatch.extract.piece import Piece, read_pieces
+from medpatch.extract.piece import Piece, lost_records, name_null_bytes, read_pieces
 from medpatch.extract.raw_table import RAW_TABLES, RawTable
 from medpatch.extract.register import empty_query, literal, strict_query
 from medpatch.extract.regular import RegularReader, RegularRows
-
-logger = logging.getLogger(__name__)
 
 MOST_WORKERS = 4
 """Pieces in work at once, at most, over all files; each takes about 0.15 GB."""
@@ -139,8 +136,7 @@ def stage_in_pieces(
     finally:
         for _, future in waiting:
             future.cancel()
-    if null_bytes:
-        logger.warning("%s: %d NUL bytes were taken out of its text", own, null_bytes)
+    name_null_bytes(own, null_bytes)
     if rows_in == 0:
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE TEMP VIEW raw_{name} AS {empty_query(table)}")
@@ -208,10 +204,7 @@ def _stage_strictly(work: _Work, piece: Piece) -> int:
             cursor.execute(f"CREATE TEMP TABLE cells AS {query}")
             ((read,),) = cursor.execute("SELECT count(*) FROM cells").fetchall()
             if read != piece.records:
-                raise RawDataError(
-                    f"{work.own}, from line {piece.first_line} on (a text over several lines counts as one): "
-                    f"{piece.records} records, {read} were read; a quoted text is not closed"
-                )
+                raise RawDataError(lost_records(work.own, [piece], fields=len(work.header), read=read))
             cursor.execute(f"CREATE TEMP VIEW raw_{work.name} AS FROM cells")
             return _write(cursor, work, number=piece.number, file_order=piece.first_record)
         except duckdb.Error as error:

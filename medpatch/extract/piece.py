@@ -1,6 +1,7 @@
 """A CSV file as pieces of whole records, inflated faster than the database would."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from isal import igzip, isal_zlib
 
 from medpatch.config.error import RawDataError
+
+logger = logging.getLogger(__name__)
 
 PIECE_BYTES = 16 * 2**20
 READ_BYTES = 2**20
@@ -23,7 +26,7 @@ class Piece:
 
     Attributes:
         number: counts the pieces of the file from 0.
-        data: whole records, without the header.
+        data: whole records, without the header; each ends in a line feed, whatever the file's lines end in.
         first_record: records of the file before this piece.
         records: records in it.
         is_even: True if each of them has as many fields as the header.
@@ -111,11 +114,61 @@ def count_records(data: bytes) -> int:
     return int(np.count_nonzero(is_end) - blank) + (plain[-1:] not in (b"\n", b""))
 
 
+def name_null_bytes(file: Path, count: int) -> None:
+    """Say what was taken out of a file."""
+    if count:
+        logger.warning("%s: %d NUL bytes were taken out of its text", file, count)
+
+
+def lost_records(file: Path, pieces: Iterable[Piece], *, fields: int, read: int) -> str:
+    """What is wrong where the database read fewer records than end outside quotes.
+
+    Args:
+        file: the raw file.
+        pieces: what it read.
+        fields: of the header.
+        read: its records.
+    """
+    records, lines = 0, "a text over several lines counts as one"
+    first = None
+    for piece in pieces:
+        first = piece.first_line if first is None else first
+        records += piece.records
+        place = _first_uneven(piece.data, fields)
+        if place is not None:
+            return (
+                f"{file}, line {piece.first_line + place} ({lines}): a quoted text is not closed, or begins in the "
+                "middle of a field; download the file again or correct that line"
+            )
+    return (
+        f"{file}, from line {first} on ({lines}): {records} records end there and {read} were read; a quote stands "
+        "where none may be: download the file again"
+    )
+
+
+def _first_uneven(data: bytes, fields: int) -> int | None:
+    """Place, from 0, of the first record that has not that many fields, or whose last field opens a quote for good."""
+    lines = [line for line in outside_quotes(data).split(b"\n") if line.strip(b"\r")]
+    uneven = next((place for place, line in enumerate(lines) if line.count(b",") != fields - 1), None)
+    is_open = data.count(b'"') % 2 == 1
+    return len(lines) - 1 if uneven is None and is_open else uneven
+
+
 def _piece(number: int, data: bytes, *, fields: int, first_record: int, read_bytes: int) -> Piece:
     null_bytes = data.count(b"\0") if b"\0" in data else 0
     data = data.replace(b"\0", b"") if null_bytes else data
+    data = _line_feeds(data)
     records, is_even = survey(data, fields)
     return Piece(number, data, first_record, records, is_even, read_bytes, null_bytes)
+
+
+def _line_feeds(data: bytes) -> bytes:
+    """The records with their carriage returns taken away; those inside a quoted text belong to it and stay."""
+    if b"\r\n" not in data:
+        return data
+    parts = data.split(b'"')
+    parts[::2] = [part.replace(b"\r\n", b"\n") for part in parts[::2]]
+    return b'"'.join(parts)
 
 
 def _record_end(data: bytearray, filled: int) -> int:

@@ -103,11 +103,12 @@ def strict_query(file: Path, table: RawTable, *, header: list[str], has_header: 
         for name, kind in table.columns.items()
     )
     # strict and never ignoring errors: a reader that skips what it cannot parse loses notes silently
+    line_end = "" if has_header else ", new_line = '\\n'"  # as pieces have it; a text may hold the others
     return (
         f'SELECT {checked} FROM (SELECT *, row_number() OVER () AS "record of the file" FROM read_csv('
         f"{literal(file)}, auto_detect = false, header = {str(has_header).lower()}, delim = ',', quote = '\"', "
         f"escape = '\"', strict_mode = true, ignore_errors = false, nullstr = [{_MISSING}], parallel = false, "
-        f"max_line_size = {LONGEST_LINE_BYTES}, columns = {{{typed}}}))"
+        f"max_line_size = {LONGEST_LINE_BYTES}, columns = {{{typed}}}{line_end}))"
     )
 
 
@@ -147,18 +148,24 @@ def _checked(column: str, text: str, *, kind: str, record: str = '"record of the
         )
     if kind == "DOUBLE":
         is_fit = f"try_cast({text} AS DOUBLE) IS NOT NULL AND NOT contains({text}, '_')"
-        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN CAST({text} AS DOUBLE) ELSE {error('type')} END"
+        number = f"nullif(CAST({text} AS DOUBLE), 'NaN')"
+        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN {number} ELSE {error('type')} END"
     return text
 
 
 def _from_parquet(origin: str, kind: str, *, found: pa.DataType) -> str:
     column = f'"{origin}"'
-    if pa.types.is_floating(found) and kind == "BIGINT":  # pandas keeps whole numbers with gaps as floats
-        column = f"CAST(nullif({column}, 'NaN') AS VARCHAR)"
-    elif pa.types.is_floating(found) and kind == "DOUBLE":
+    if pa.types.is_floating(found) and kind == "DOUBLE":
         return f"CAST(nullif({column}, 'NaN') AS DOUBLE)"
-    elif not (pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_dictionary(found)):
+    if pa.types.is_floating(found):  # pandas keeps whole numbers, and texts that are numbers, with gaps as floats
+        column = f"CAST(nullif({column}, 'NaN') AS VARCHAR)"
+    elif not _is_text(found):
         return f"CAST({column} AS {kind})"
     else:
-        column = f"CASE WHEN {column} NOT IN ({_MISSING}) THEN CAST({column} AS VARCHAR) END"
+        column = f"replace(CASE WHEN {column} NOT IN ({_MISSING}) THEN CAST({column} AS VARCHAR) END, chr(0), '')"
     return _checked(literal(origin), column, kind=kind, record="file_row_number + 1")
+
+
+def _is_text(found: pa.DataType) -> bool:
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
+    return any(is_kind(found) for is_kind in kinds)

@@ -14,6 +14,7 @@ from medpatch.extract.piece import Piece
 from medpatch.extract.raw_table import MISSING_VALUES, RawTable
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+TIME_BYTES = 19
 _KIND = {"BIGINT": pl.Int64, "DOUBLE": pl.Float64}
 
 
@@ -65,6 +66,8 @@ class RegularReader:
                 .filter(is_mapped | (is_selected & is_text))  # most rows are numbers of selected items
                 .collect()
             )
+            if self._has_odd_time(rows):
+                return None
             mapped, others = rows.filter(is_mapped), rows.filter(~is_mapped)
             mapped, others = self._typed(mapped), self._typed(others)
         except pl.exceptions.PolarsError:
@@ -73,6 +76,12 @@ class RegularReader:
 
     def _origin(self, name: str) -> str:
         return name if name in self.header else self.table.renamed[name]
+
+    def _has_odd_time(self, rows: pl.DataFrame) -> bool:
+        """True if a time is written otherwise than MIMIC writes it, or has a 61st second."""
+        times = [name for name, kind in self.table.columns.items() if kind == "TIMESTAMP"]
+        odd = [(pl.col(t).str.len_bytes() != TIME_BYTES) | pl.col(t).str.ends_with(":60") for t in times]
+        return bool(times) and rows.select(pl.any_horizontal(odd).any()).item()
 
     def _typed(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(

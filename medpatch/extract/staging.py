@@ -23,6 +23,7 @@ from medpatch.extract.raw_table import RAW_TABLES
 from medpatch.extract.register import literal, register_raw, register_seeds
 from medpatch.extract.reject import Reject, keyed_query, refuse_repeated_keys, write_rejects
 from medpatch.extract.reuse import Memory, StagedTable
+from medpatch.extract.short import read_whole
 from medpatch.extract.source import RawSource
 
 logger = logging.getLogger(__name__)
@@ -175,15 +176,13 @@ def _stage_whole(
     """Rows read, rows set aside per reason, rows kept, of a table that is written by one query."""
     name = file.name.removeprefix("stg_")
     own, table = source.file(name), RAW_TABLES[name]
-    raw_files = [source.file(raw.removeprefix("raw_")) for raw in sorted(file.reads) if raw.startswith("raw_")]
     rejected: dict[str, int] = {}
     rows_in = 0
     try:
         if own is not None and own.suffix == ".parquet" and table.key is None:
             rows_in = pq.read_metadata(own).num_rows
         elif own is not None:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE cells AS FROM main.raw_{name}")
-            ((rows_in,),) = connection.execute("SELECT count(*) FROM cells").fetchall()
+            rows_in = read_whole(connection, own, table=table, aside=folder / f".{file.name}.csv")
             query = "FROM cells"
             if table.key is not None:
                 rejected = refuse_repeated_keys(connection, "cells", table=table, file=own)
@@ -195,18 +194,14 @@ def _stage_whole(
             f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group})"
         ).fetchall()
     except duckdb.Error as error:
-        culprit = _culprit(str(error), raw_files) or own
-        if culprit is None:
+        if own is None:
             raise
-        raise raw_error(error, culprit) from None  # the cause quotes the row, which may be a note
+        first = 1 if own.suffix == ".parquet" else 2
+        raise raw_error(error, own, first_line=first) from None  # the cause quotes the row, which may be a note
     finally:
         connection.execute(f"DROP VIEW IF EXISTS temp.raw_{name}")
         connection.execute("DROP TABLE IF EXISTS temp.cells")
     return rows_in, rejected, rows_kept
-
-
-def _culprit(message: str, files: list[Path | None]) -> Path | None:
-    return next((file for file in files if file is not None and str(file) in message), None)
 
 
 @dataclass

@@ -157,7 +157,7 @@ def test_notes_in_several_pieces_keep_the_order_of_the_file(
 def test_reader_that_loses_a_note_is_caught(raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medpatch.extract.piece.survey", lambda *_: (3, True))
 
-    with pytest.raises(RawDataError, match=r"\.csv\.gz, from line 2 on .*3 records, \d were read"):
+    with pytest.raises(RawDataError, match=r"\.csv\.gz, from line 2 on .*3 records end there and \d were read"):
         stage(raw_dir, tmp_path / "work")
 
 

@@ -196,7 +196,13 @@ def test_no_subject_is_in_two_splits_and_the_cohort_is_covered(raw_dir: Path, tm
     assert set(read(tmp_path / "out", "stay")["subject_id"]) == set(split["subject_id"])
 
 
-def test_nul_byte_in_a_text_is_read_as_it_is(tmp_path: Path) -> None:
-    write_ehr(tmp_path / "raw", {"hosp/labevents": EHR["hosp/labevents"].replace("second", "sec\0ond")})
+def test_nul_bytes_are_taken_out_of_short_and_long_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    changed = {
+        "hosp/labevents": EHR["hosp/labevents"].replace("second", "sec\0ond"),
+        "icu/icustays": EHR["icu/icustays"].replace("MICU,MICU", "MI\0CU,MICU", 1),
+    }
+    write_ehr(tmp_path / "raw", changed)
 
     assert build(tmp_path / "raw", phenotyping(), tmp_path / "out").samples == 2
+    assert "\0" not in "".join(read(tmp_path / "out", "stay")["first_careunit"])
+    assert caplog.text.count("NUL bytes were taken out") == 2
