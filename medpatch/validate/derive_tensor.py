@@ -30,7 +30,8 @@ def manifest_frame(manifest: pl.LazyFrame, tensor_dir: Path, *, timestep_hours: 
     """
     present = sorted(file.name for file in tensor_dir.glob("*.parquet"))
     steps = pl.col("window_hours") / timestep_hours
-    fewest, most = (steps - STEP_EDGE).ceil(), (steps - ROUNDING).ceil()
+    # a window of no length, measured at intime alone, has one step too
+    fewest, most = ((steps - slack).ceil().clip(lower_bound=1) for slack in (STEP_EDGE, ROUNDING))
     too_few = (fewest - pl.col("ehr_steps")).clip(lower_bound=0)
     too_many = (pl.col("ehr_steps") - most).clip(lower_bound=0)
     presence = [pl.col(f"has_{modality}") for modality in Modality]

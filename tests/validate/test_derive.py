@@ -143,7 +143,17 @@ def test_the_gap_is_mean_probability_minus_prevalence() -> None:
 
 @pytest.mark.parametrize(
     ("hours", "steps", "difference"),
-    [(48.0, 48, 0), (47.3, 48, 0), (47.3, 47, 1), (47.000001, 47, 0), (47.000001, 48, 0), (48.0, 50, 2)],
+    [
+        (48.0, 48, 0),
+        (47.3, 48, 0),
+        (47.3, 47, 1),
+        (47.000001, 47, 0),
+        (47.000001, 48, 0),
+        (48.0, 50, 2),
+        (0.0, 1, 0),
+        (0.0, 2, 1),
+        (-0.000001, 1, 0),
+    ],
 )
 def test_steps_cover_the_window_rounded_up(hours: float, steps: int, difference: int, tmp_path: Path) -> None:
     manifest = pl.LazyFrame(
