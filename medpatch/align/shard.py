@@ -22,7 +22,7 @@ from medpatch.config.code import TENSOR_CODE
 from medpatch.config.name import Split
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import writing
-from medpatch.contract.tensor import SCALER, TOKENIZER_DIR
+from medpatch.contract.tensor import MADE_FROM, SCALER, TOKENIZER_DIR
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def write_shards(
     train = index.filter(is_train)
     advance = _counter(progress, total=index.height + (train.height if needs_scaler_fit(source) else 0))
 
-    with writing(out_dir, inputs=inputs, packages=TENSOR_CODE) as folder:
+    with writing(out_dir, inputs=inputs, packages=TENSOR_CODE, notes=(MADE_FROM,)) as folder:
         # bins stay in this process: a worker elsewhere makes its own
         fitted = make_scaler(source, index, kept_bytes=KEPT_BYTES if spread is on_threads else 0, advance=advance)
         save_scaler(fitted.scaler, folder / SCALER)

@@ -52,13 +52,16 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Iterator[Path]:
+def writing(
+    target: Path, *, inputs: str, packages: tuple[str, ...] = (), notes: tuple[str, ...] = ()
+) -> Iterator[Path]:
     """`replacing` with a description of what the folder was made from, by which code, and of its files.
 
     Args:
         target: the folder to make.
         inputs: digest of what the content is made from; compared by `is_current`.
         packages: subpackages of medpatch (or "sql") whose code makes the content.
+        notes: files of the folder that no later step reads, left out of its fingerprint.
 
     Raises:
         ContractError: the block wrote no file.
@@ -69,7 +72,7 @@ def writing(target: Path, *, inputs: str, packages: tuple[str, ...] = ()) -> Ite
         if not files:
             raise ContractError(f"{target}: nothing was written; the step that makes it produced no file")
         size = {str(p.relative_to(aside)): p.stat().st_size for p in files}
-        content = folder_content(aside)
+        content = folder_content(aside, without=notes)
         description = {"inputs": inputs, "code": code_digest(packages), "files": size, "content": content}
         (aside / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
@@ -106,14 +109,17 @@ def written_folders(root: Path) -> list[Path]:
 
 
 def fingerprint(target: Path) -> str:
-    """Digest that downstream steps use as input: what the folder was made from, by which code, and what came out.
+    """Digest that downstream steps use as input: by which code the folder was made, and what came out.
+
+    What it was made from does not count: a file that was written again with the same content changes nothing that
+    follows the first step that reads it.
 
     Raises:
         ContractError: the folder is absent or not whole.
     """
     try:
         description = json.loads((target / DESCRIPTION).read_text())
-        return digest_of(description["inputs"], description["code"], description["content"])
+        return digest_of(description["code"], description["content"])
     except (OSError, ValueError, KeyError) as error:
         raise ContractError(
             f"{target}: not a finished folder (no readable {DESCRIPTION}); run the step that makes it"
@@ -139,9 +145,9 @@ def replace_text(file: Path, text: str) -> None:
     aside.replace(file)
 
 
-def folder_content(folder: Path) -> str:
-    """Digest of the names and bytes of every file below a folder."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+def folder_content(folder: Path, *, without: tuple[str, ...] = ()) -> str:
+    """Digest of the names and bytes of every file below a folder, but for those named."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in without)
     return digest_of({str(p.relative_to(folder)): _content(p) for p in files})
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from medpatch.config.error import ContractError, ResourceError
-from medpatch.contract.artifact import DESCRIPTION, fingerprint, is_current, writing
+from medpatch.contract.artifact import DESCRIPTION, fingerprint, is_current, is_whole, writing
 
 
 def _write(target: Path, *, inputs: str = "a", text: str = "one") -> None:
@@ -95,7 +95,21 @@ def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
     _write(tmp_path / "made")
     assert fingerprint(tmp_path / "made") == first
     _write(tmp_path / "made", inputs="b")
+    assert fingerprint(tmp_path / "made") == first, "what follows sees what came out, not what it was made from"
+    _write(tmp_path / "made", text="two")
     assert fingerprint(tmp_path / "made") != first
+
+
+def test_notes_of_a_folder_do_not_change_its_fingerprint(tmp_path: Path) -> None:
+    found = []
+    for stamp in ("one", "two"):
+        with writing(tmp_path / "made", inputs="a", notes=("stamp",)) as aside:
+            (aside / "kept").write_text("same")
+            (aside / "stamp").write_text(stamp)
+        found.append(fingerprint(tmp_path / "made"))
+    assert found[0] == found[1]
+    (tmp_path / "made" / "stamp").unlink()
+    assert not is_whole(tmp_path / "made")
 
 
 def test_fingerprint_tells_other_bytes_of_the_same_size_apart(tmp_path: Path) -> None:
