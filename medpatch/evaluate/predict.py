@@ -22,7 +22,7 @@ from medpatch.evaluate.forward import Progress, SplitLogits, collect
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.name import MEDPATCH
 from medpatch.evaluate.prediction import HEAD_FILE, PREDICTION_FILE, read_predictions, refuse_other_stays
-from medpatch.evaluate.stacking import add_stacking
+from medpatch.evaluate.stacking import add_stacking, left_out
 from medpatch.evaluate.zoo import HEADS, load_zoo
 from medpatch.feature.dirs import StageDirs
 from medpatch.feature.opening import SplitIndex, choose_device, open_index
@@ -127,6 +127,11 @@ def predict_all(
                 progress=None if progress is None else lambda done, _, offset=before: progress(offset + done, total),
             )
         before += -(-len(part) // size)
+    evidence = zoo.medpatch.fusion.evidence
+    if evidence is not None:
+        heads = zoo.late_heads(Split.VAL, index[Split.VAL], tensor_dir, beside=target, batch_size=size)
+        late = f"{MEDPATCH}_{Head.LATE}"
+        splits[Split.VAL] = left_out(splits[Split.VAL], late, evidence.cpu(), *heads)
     if Rival.STACKING in config.evaluate.rivals:
         splits = add_stacking(splits, earlier.modalities, prevalence=zoo.prevalence)
     return write_predictions(

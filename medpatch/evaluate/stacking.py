@@ -1,5 +1,6 @@
 """Stacked late fusion: the unimodal predictions added up as MedPatch adds up its heads."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from medpatch.config.name import Modality, Split
 from medpatch.evaluate.forward import Floats, SplitLogits
-from medpatch.evaluate.name import STACKING, unimodal
+from medpatch.evaluate.name import LATE, STACKING, unimodal
 from medpatch.model.evidence import EvidenceSum, prior_logit
+
+FOLDS = 5
 
 
 def add_stacking(
@@ -32,14 +35,38 @@ def add_stacking(
     val = splits[Split.VAL]
     stacked = EvidenceSum(prior_logit(torch.from_numpy(prevalence)).double(), len(names))
     stacked.fit(*_heads(val, names), torch.from_numpy(val.label))
-    return {
+    fitted = {
         split: replace(
             found,
-            logit={**found.logit, STACKING: stacked(*_heads(found, names)).numpy()},
+            logit={**found.logit, STACKING: _logit(stacked, found, names)},
             is_available={**found.is_available, STACKING: np.ones(len(found.stay_id), bool)},
         )
         for split, found in splits.items()
     }
+    return fitted | {Split.VAL: left_out(fitted[Split.VAL], STACKING, stacked, *_heads(val, names))}
+
+
+def left_out(val: SplitLogits, model: str, evidence: EvidenceSum, logits: Tensor, present: Tensor) -> SplitLogits:
+    """The val split with the predictions of a fitted sum as if each patient had had no say in it.
+
+    Args:
+        val: the split on which it was fitted.
+        model: whose logits are replaced.
+        evidence: the fitted sum of that model.
+        logits: (N, H, K) of its heads.
+        present: (N, H) which of them have input.
+    """
+    place = [
+        int(hashlib.md5(f"fold:{subject}".encode()).hexdigest(), 16) % FOLDS for subject in val.subject_id.tolist()
+    ]
+    label = torch.from_numpy(val.label)
+    found = evidence.out_of_fold(logits, present, label, fold=torch.tensor(place)).numpy()
+    return replace(val, logit={**val.logit, model: np.where(evidence.is_fitted.numpy(), found, val.logit[model])})
+
+
+def _logit(stacked: EvidenceSum, found: SplitLogits, names: Sequence[str]) -> Floats:
+    """(N, K); the plain mean for labels that could not be fitted."""
+    return np.where(stacked.is_fitted.numpy(), stacked(*_heads(found, names)).numpy(), found.logit[LATE])
 
 
 def _heads(found: SplitLogits, names: Sequence[str]) -> tuple[Tensor, Tensor]:

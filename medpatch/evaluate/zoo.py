@@ -111,6 +111,34 @@ class Zoo:
 
         return forward
 
+    def late_heads(
+        self, split: Split, index: SplitIndex, tensor_dir: Path, *, beside: Path, batch_size: int
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (N, H, K) of all heads of MedPatch's late one and which of them have input (N, H), for every stay.
+
+        Args:
+            split: which one.
+            index: who is in it.
+            tensor_dir: shards; read only for encoders that moved.
+            beside: where what is read of them lies for the time.
+            batch_size: stays at a time.
+        """
+        still = {m: f for m, f in self.features.items() if m not in self.moving}
+        pools = open_feature_store(index, split, features=still, pool_dirs=self.pool_dirs)
+        heads, has_input = [], []
+        with ExitStack() as stack, torch.inference_mode():
+            part = {
+                m: stack.enter_context(raw_inputs(tensor_dir, split, modality=m, spec=self.spec, beside=beside))
+                for m in self.moving
+            }
+            raw = open_input_store(index, part) if part else None
+            for rows in torch.arange(len(index)).split(batch_size):
+                features = assemble(self.medpatch, pools, raw=raw, index=rows, device=self.device)
+                output = self.medpatch.fuse(features)
+                heads.append(output.heads.cpu())
+                has_input.append(output.has_input.cpu())
+        return torch.cat(heads), torch.cat(has_input)
+
     def _medpatch(self, pools: FeatureStore, raw: Mapping[Modality, InputStore], rows: Tensor) -> Mapping[str, Tensor]:
         inputs = _together([raw[m] for m in self.moving])
         features = assemble(self.medpatch, pools, raw=inputs, index=rows, device=self.device)

@@ -62,8 +62,8 @@ class Fusion(nn.Module):
     Masked means commute with linear maps, so pools are projected after pooling: K vectors instead of N x K.
 
     While it is trained the late head is the mean of all heads with learned weights (`late_weight`), as published. A
-    trained network may have `evidence`, which then takes its place: the same heads added up with weights that were
-    fitted on val stays.
+    trained network may have `evidence`, which then takes its place for the labels that it was fitted for: the same
+    heads added up with weights from val stays.
 
     Source: MedPatch, joint, missingness and late modules.
     Deviates: one list of modalities drives heads, masks and weights by name. `Compat.PUBLISHED` repeats the
@@ -124,10 +124,9 @@ class Fusion(nn.Module):
             heads += [low, high]
         always = present.new_ones(len(present), len(heads) - present.shape[1])
         stacked, has_input = torch.stack(heads, dim=1), torch.cat([present, always], dim=1)  # (B, H, K), (B, H)
-        if self.evidence is None:
-            late = weighted_late(stacked, has_input, self.late_weight, compat=self.compat)
-        else:
-            late = self.evidence(stacked, has_input)
+        late = weighted_late(stacked, has_input, self.late_weight, compat=self.compat)
+        if self.evidence is not None:
+            late = torch.where(self.evidence.is_fitted, self.evidence(stacked, has_input), late)
         return FusionOutput(
             high=late if high is None else high,
             low=late if low is None else low,

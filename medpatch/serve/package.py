@@ -8,7 +8,18 @@ from medpatch.serve import frame
 
 CODE = Path(__file__).with_name("model_code.py")
 LOCK = "requirements.lock"
-NEEDED = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "torch", "torchvision", "transformers")
+NEEDED = (
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "safetensors",
+    "scipy",
+    "torch",
+    "torchvision",
+    "transformers",
+)
 """What a machine needs to serve the model; exact versions come from requirements.lock."""
 
 

@@ -47,7 +47,9 @@ def run_fusion(
 ) -> StageResult:
     """Train the fusion part of MedPatch and write the whole network to `out_dir`.
 
-    With `train.fine_tune` the encoders that are not frozen for good move along; the scorers stay as they are.
+    With `train.fine_tune` the encoders that are not frozen for good move along; the scorers stay as they are. Every
+    val stay chooses the epoch, also those that the temperatures were fitted on; then the weights of the late head are
+    fitted on them.
 
     Args:
         config: the run.
@@ -61,9 +63,6 @@ def run_fusion(
     Raises:
         ConfigError: no modality is left, or the loss became nan.
         CheckpointError: a folder is absent, broken or of other tensors.
-
-    Every val stay chooses the epoch, also those that the temperatures were fitted on. Then the weights of the late
-    head are fitted on them.
 
     Source: MedPatch, stage 3. Deviates: features of the frozen part are computed once, in eval mode; the weights that
     the late head learned on train trust the heads that know the train stays by heart.
@@ -137,7 +136,7 @@ def run_fusion(
 def fit_late(
     network: MedPatch, prevalence: Tensor, *, pools: Pools, raw: InputStore | None, batches: Sequence[Tensor]
 ) -> None:
-    """Give a trained network a fitted late head; without stays to fit on, one of equal weights.
+    """Give a trained network a fitted late head; without stays to fit on it keeps the one that it was trained with.
 
     Args:
         network: in eval mode.
@@ -153,8 +152,8 @@ def fit_late(
         heads.append(output.heads)
         has_input.append(output.has_input)
         label.append(pools.index.label[index])
-    evidence = network.fusion.expect_evidence(prevalence)
     if heads:
+        evidence = network.fusion.expect_evidence(prevalence)
         evidence.fit(torch.cat(heads), torch.cat(has_input), torch.cat(label))
 
 

@@ -57,8 +57,16 @@ def test_stay_without_any_input_gets_the_fitted_offset_alone() -> None:
     nobody = np.zeros(3, bool)
     silent = {name: np.full((3, 1), np.nan) for name in ("unimodal_ehr", "unimodal_cxr")}
     absent = dict.fromkeys(silent, nobody)
+    silent["late"] = np.zeros((3, 1))
     test = SplitLogits(np.arange(3), np.arange(3), np.zeros((3, 1), np.int8), silent, absent)
     found = add_stacking({Split.VAL: val, Split.TEST: test}, (Modality.EHR, Modality.CXR), prevalence=PREVALENCE)
     logit = found[Split.TEST].logit["stacking"][:, 0]
     assert logit == pytest.approx(np.full(3, PRIOR), abs=0.3)
     assert len(set(logit)) == 1
+
+
+def test_label_that_never_varies_on_val_has_the_plain_mean() -> None:
+    val, test = _split(50, seed=1, is_useful=True), _split(50, seed=2, is_useful=True)
+    val.label[:] = 0
+    found = add_stacking({Split.VAL: val, Split.TEST: test}, (Modality.EHR, Modality.CXR), prevalence=PREVALENCE)
+    np.testing.assert_array_equal(found[Split.TEST].logit["stacking"], test.logit["late"])

@@ -50,6 +50,7 @@ def test_fitted_late_head_comes_back(tmp_path, batch):
     network = make_medpatch()
     evidence = network.fusion.expect_evidence(torch.tensor(make_spec().prevalence))
     evidence.weight.uniform_(0.0, 2.0)
+    evidence.is_fitted.fill_(True)
     save(tmp_path, network, kind="medpatch", model=make_config(threshold=0.55), spec=make_spec(), data="a")
     torch.testing.assert_close(load_medpatch(tmp_path)(batch).late, network(batch).late)
     network.fusion.evidence = None

@@ -89,3 +89,34 @@ def test_label_of_one_class_keeps_equal_weights_and_is_counted(
     assert fitted.bias[1] == PRIOR[0]
     assert fitted.weight[0, 0] != 0.5
     assert "1 of 2 labels" in caplog.text
+
+
+def test_left_out_stays_are_predicted_without_their_labels_but_for_the_common_offset() -> None:
+    generator = torch.Generator().manual_seed(0)
+    heads, fold = torch.randn(200, 3, 1, generator=generator), torch.arange(200) % 5
+    present, label = torch.ones(200, 3), (torch.rand(200, 1, generator=generator) < 0.25).double()
+    found = []
+    for own in (label, torch.where(fold[:, None] == 0, 1 - label, label)):
+        fitted = EvidenceSum(PRIOR, 3)
+        fitted.fit(heads, present, own)
+        found.append(fitted.out_of_fold(heads, present, own, fold=fold) - fitted.bias)
+    torch.testing.assert_close(found[0][fold == 0], found[1][fold == 0])
+    assert not torch.allclose(found[0][fold == 1], found[1][fold == 1])
+
+
+def test_left_out_stays_do_not_praise_heads_that_know_nothing() -> None:
+    def auroc(score: Tensor, label: Tensor) -> float:
+        return float((score[label == 1][:, None] > score[label == 0]).float().mean())
+
+    seen, left_out = [], []
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        heads, present = torch.randn(100, 6, 1, generator=generator), torch.ones(100, 6)
+        label = (torch.rand(100, 1, generator=generator) < 0.25).double()
+        fitted = EvidenceSum(PRIOR, 6)
+        fitted.fit(heads, present, label, ridge=1.0)
+        own = fitted.out_of_fold(heads, present, label, fold=torch.arange(100) % 5, ridge=1.0)
+        seen.append(auroc(fitted(heads, present)[:, 0], label[:, 0]))
+        left_out.append(auroc(own[:, 0], label[:, 0]))
+    assert sum(seen) / 20 > 0.56
+    assert abs(sum(left_out) / 20 - 0.5) < 0.03

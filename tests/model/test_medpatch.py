@@ -1,5 +1,6 @@
 """The whole network: what is absent or padding cannot move a logit, and any batch size works."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -59,18 +60,23 @@ def rows(batch: Batch, index: list[int]) -> Batch:
     )
 
 
+FITTED = deepcopy(NETWORK[Fuser.NONE])
+"""Its late head is a fitted sum."""
+FITTED.fusion.expect_evidence(torch.full((FITTED.fusion.late_weight.shape[1],), 0.2)).is_fitted.fill_(True)
+
 patterns = st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5)
 
 
-@pytest.mark.parametrize("fuser", list(Fuser))
+@pytest.mark.parametrize("name", [*Fuser, "fitted"])
 @settings(deadline=None, max_examples=15)
 @given(pattern=patterns, seed=st.integers(0, 1000))
 @torch.no_grad()
-def test_absent_and_padded_content_cannot_move_a_logit(fuser, pattern, seed):
+def test_absent_and_padded_content_cannot_move_a_logit(name, pattern, seed):
     batch = make_batch(torch.tensor(pattern), seed=seed)
-    expected = heads(NETWORK[fuser](batch))
-    torch.testing.assert_close(heads(NETWORK[fuser](with_rubbish(batch, seed + 1))), expected, **EQUAL)
-    torch.testing.assert_close(heads(NETWORK[fuser](padded(batch))), expected, **EQUAL)
+    network = FITTED if name == "fitted" else NETWORK[name]
+    expected = heads(network(batch))
+    torch.testing.assert_close(heads(network(with_rubbish(batch, seed + 1))), expected, **EQUAL)
+    torch.testing.assert_close(heads(network(padded(batch))), expected, **EQUAL)
 
 
 @pytest.mark.parametrize("fuser", list(Fuser))

@@ -81,7 +81,7 @@ def test_the_example_is_made_up_and_fits_the_signature(model_dir: Path) -> None:
 
 def test_requirements_are_those_of_the_lock_file() -> None:
     names = {line.split("==")[0].lower() for line in locked_requirements()}
-    assert {"torch", "safetensors", "mlflow", "transformers"} <= names
+    assert {"torch", "safetensors", "scipy", "mlflow", "transformers"} <= names
 
 
 def test_an_absent_modality_is_none_in_the_record() -> None:

@@ -11,6 +11,7 @@ from medpatch.feature.ragged import Ragged
 from medpatch.model.checkpoint import load_medpatch
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.encoder_ehr import EhrTransformer
+from medpatch.model.late import weighted_late
 from medpatch.train.stage_confidence import TokenPart, calibrate
 from medpatch.train.threshold import FEWEST_TOKENS
 from train.stages import train_all
@@ -79,6 +80,16 @@ def test_late_head_is_fitted_on_the_val_stays_or_learned_with_the_others(made_up
         refitted = again(output.heads, output.has_input)
     torch.testing.assert_close(output.late, refitted, atol=1e-4, rtol=0)
     assert not torch.equal(fusion.evidence.weight, torch.full_like(fusion.evidence.weight, 1 / len(fusion.late_weight)))
+
+
+def test_label_that_never_varies_in_val_keeps_the_mean_that_was_trained(made_up, tmp_path):
+    made_up.splits[Split.VAL].label[:] = 0.0
+    network = load_medpatch(train_all(made_up, tmp_path, (Modality.EHR, Modality.RR)))
+    fusion = network.fusion
+    assert not fusion.evidence.is_fitted.any()
+    with torch.no_grad():
+        output = network(made_up.splits[Split.VAL])
+    torch.testing.assert_close(output.late, weighted_late(output.heads, output.has_input, fusion.late_weight))
 
 
 def test_each_position_is_calibrated_on_its_own_tokens(made_up):
