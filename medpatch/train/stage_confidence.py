@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from medpatch.config.error import ConfigError
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.confidence import ConfidenceReport, write_confidence
@@ -114,6 +115,11 @@ def run_confidence(
 def _read(tensor_dir: Path, split: Split, *, features: FeatureFolder, at_most: int) -> TokenPart:
     """The first stays, in their random order, up to the one that reaches this number of tokens."""
     cached = features.split(split)
+    if not len(cached.tokens) and len(cached.stay_id):
+        raise ConfigError(
+            f"{features.modality}, {split}: no token of its {len(cached.stay_id)} stays found room in the cache, and "
+            "token predictors learn from it; raise train.cache_gib"
+        )
     stays = min(len(cached.tokens), int(torch.searchsorted(cached.tokens.start, at_most)))
     index = open_index(tensor_dir, split, modalities=(features.modality,))
     place = index.place(cached.stay_id[:stays])

@@ -7,7 +7,7 @@ import torch
 from train.cohort import MadeUp, make_config, pick
 from train.stages import TENSORS, dirs, encode, pool, silent, train_all, train_earlier, train_rival, train_unimodal
 
-from medpatch.config.error import CheckpointError
+from medpatch.config.error import CheckpointError, ConfigError
 from medpatch.config.model import Compat, FusionConfig, Score
 from medpatch.config.name import Modality, Rival, Split
 from medpatch.feature.dirs import StageDirs
@@ -98,6 +98,12 @@ def test_pools_are_the_same_when_tokens_found_no_room(made_up, tmp_path, stays_e
     assert len(features[Modality.EHR].split(Split.TRAIN).tokens) == 0  # stays come in batches of 64
     torch.testing.assert_close(store.take(order, CPU).modality[Modality.EHR].high, expected)
     assert stays_encoded["EhrEncoder"] == count + 2 * (48 + 32 + 16)
+
+
+def test_stage_two_names_the_cache_that_has_no_room_for_a_token(made_up, tmp_path):
+    change(made_up, "train", cache_gib=0.0)
+    with pytest.raises(ConfigError, match=r"no token of its \d+ stays found room .* raise train\.cache_gib"):
+        train_earlier(made_up, tmp_path, (Modality.EHR,))
 
 
 def test_half_precision_halves_the_files_and_is_close(made_up, tmp_path):

@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity, logsigmoid
 
 from medpatch.config.name import Modality
 from medpatch.model.baseline.ensemble import mean_of_models
-from medpatch.model.baseline.objective import masked_mean_of
+from medpatch.model.baseline.objective import mean_over_stays
 from medpatch.model.baseline.stem import Stem
 from medpatch.model.feature import RivalOutput, StayTokens
 from medpatch.model.pool import masked_mean
@@ -76,17 +76,17 @@ class DrFuse(nn.Module):
 
 
 def disagreement(shared: Tensor, pooled: Tensor, *, here: Tensor) -> Tensor:
-    """Mean divergence of each present modality's sigmoids from their mean, over stays that have two or more."""
+    """Mean divergence of each present modality's sigmoids from their mean; zero for stays that have fewer than two."""
     probability = torch.sigmoid(shared)  # (B, M, D)
     divergence = probability * (logsigmoid(shared) - logsigmoid(pooled).unsqueeze(1)) + (1.0 - probability) * (
         logsigmoid(-shared) - logsigmoid(-pooled).unsqueeze(1)
     )
-    return masked_mean_of(divergence, here & (here.sum(dim=1, keepdim=True) > 1))
+    return mean_over_stays(divergence, here & (here.sum(dim=1, keepdim=True) > 1))
 
 
 def overlap(shared: Tensor, distinct: Tensor, *, here: Tensor) -> Tensor:
     """Mean absolute cosine between the two vectors of each present modality."""
-    return masked_mean_of(cosine_similarity(shared, distinct, dim=-1).abs(), here)
+    return mean_over_stays(cosine_similarity(shared, distinct, dim=-1).abs(), here)
 
 
 def _branch(width: int, dropout: float) -> nn.Sequential:

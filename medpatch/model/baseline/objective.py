@@ -16,7 +16,8 @@ def rival_loss(output: RivalOutput, label: Tensor) -> Tensor:
 
     Returns:
         Scalar: mean cross-entropy of the prediction, the rival's own auxiliary loss, the mean cross-entropy of
-        its branches that have input, and the ranking loss of its attention; all with weight 1.
+        its branches that have input, and the ranking loss of its attention; all with weight 1. Each is a mean over
+        stays, so that a batch may be computed in parts, by several processes.
     """
     loss = bce(output.logits, label)
     if output.auxiliary_loss is not None:
@@ -25,7 +26,7 @@ def rival_loss(output: RivalOutput, label: Tensor) -> Tensor:
         return loss
     target = label.unsqueeze(1).expand_as(output.branch_logits)
     branch_loss = bce(output.branch_logits, target, reduction="none")  # (B, H, K)
-    loss = loss + masked_mean_of(branch_loss, output.branch_mask)
+    loss = loss + mean_over_stays(branch_loss, output.branch_mask)
     if output.attention is not None:
         loss = loss + ranking_loss(output.attention, branch_loss.detach(), branch_mask=output.branch_mask)
     return loss
@@ -35,7 +36,8 @@ def ranking_loss(attention: Tensor, branch_loss: Tensor, *, branch_mask: Tensor)
     """How far the attention falls short of the order of the branches' losses.
 
     For each pair of branches that a stay has, the one with the smaller loss should get the larger share; what
-    the other has more counts. Mean over the pairs that are in the wrong order, zero where none is.
+    the other has more counts. Mean over the pairs of a stay that are in the wrong order, zero where none is, then over
+    stays.
 
     Args:
         attention: (B, H, K).
@@ -48,10 +50,12 @@ def ranking_loss(attention: Tensor, branch_loss: Tensor, *, branch_mask: Tensor)
     both = (branch_mask[:, first] & branch_mask[:, second]).unsqueeze(-1)  # (B, pairs, 1)
     wanted = torch.sign(branch_loss[:, second] - branch_loss[:, first])
     excess = torch.relu(-wanted * (attention[:, first] - attention[:, second])).masked_fill(~both, 0.0)
-    return excess.sum() / (excess > 0).sum().clamp_min(1)
+    per_stay = excess.sum(dim=(1, 2)) / (excess > 0).sum(dim=(1, 2)).clamp_min(1)
+    return per_stay.mean()
 
 
-def masked_mean_of(value: Tensor, mask: Tensor) -> Tensor:
-    """Mean of value (B, H, ...) over the places where mask (B, H) is True; zero where none is."""
+def mean_over_stays(value: Tensor, mask: Tensor) -> Tensor:
+    """Mean over stays of the mean of value (B, H, ...) where mask (B, H) is True; a stay without any counts as zero."""
     weight = mask.reshape(*mask.shape, *[1] * (value.dim() - mask.dim())).expand_as(value)
-    return value.masked_fill(~weight, 0.0).sum() / weight.sum().clamp_min(1)
+    total = value.masked_fill(~weight, 0.0).flatten(1).sum(dim=1)
+    return (total / weight.flatten(1).sum(dim=1).clamp_min(1)).mean()
