@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 logger = logging.getLogger(__name__)
+logger.setLevel(
+    logging.INFO
+)  # Prefect gives our loggers its handlers and leaves them the root's level, which is WARNING
 
 LOG_EVERY_SECONDS = 10.0
 SHOW_AFTER_SECONDS = 3.0
