@@ -48,11 +48,29 @@ TrainingPlace = Annotated[
     Training,
     typer.Option("--training", help="gpu_queue: training, evaluation and report are left to a worker on the queue gpu"),
 ]
+LAST_PORT = 65535
+
+
+def known_port(port: int | None) -> int | None:
+    """The port that an option or its environment variable names.
+
+    Raises:
+        typer.BadParameter: there is no such port.
+    """
+    if port is not None and not 1 <= port <= LAST_PORT:
+        raise typer.BadParameter(f"there is no port {port}; give one from 1 to {LAST_PORT}")
+    return port
+
+
 PrefectPort = Annotated[
-    int | None, typer.Option(envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page \\[default: 4200]")
+    int | None,
+    typer.Option(
+        callback=known_port, envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page \\[default: 4200]"
+    ),
 ]
 MlflowPort = Annotated[
-    int | None, typer.Option(envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page \\[default: 5000]")
+    int | None,
+    typer.Option(callback=known_port, envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page \\[default: 5000]"),
 ]
 
 

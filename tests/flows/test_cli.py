@@ -88,6 +88,22 @@ def test_status_of_a_folder_where_nothing_runs_says_so_with_code_1(tmp_path: Pat
     assert "nothing was started" in result.output
 
 
+@pytest.mark.parametrize("option", ["--prefect-port", "--mlflow-port"])
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_that_cannot_be_is_a_usage_error(option: str, port: str) -> None:
+    result = CliRunner().invoke(app, ["up", option, port])
+    assert result.exit_code == 2
+    assert port in result.output
+    assert "65535" in result.output
+
+
+def test_a_port_of_the_environment_is_checked_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDPATCH_MLFLOW_PORT", "99999")
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code == 2
+    assert "65535" in result.output
+
+
 def test_gc_of_an_empty_folder_has_nothing_to_remove(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["gc", "--work-dir", str(tmp_path)])
     assert result.exit_code == 0
