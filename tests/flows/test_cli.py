@@ -88,6 +88,14 @@ def test_status_of_a_folder_where_nothing_runs_says_so_with_code_1(tmp_path: Pat
     assert "nothing was started" in result.output
 
 
+@pytest.mark.parametrize("command", ["status", "gc", "down"])
+def test_a_command_that_only_reads_makes_no_work_folder(command: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [command, "--work-dir", str(tmp_path / "absent")])
+    assert result.exit_code == 1
+    assert "there is no such work folder" in " ".join(result.output.split())
+    assert not (tmp_path / "absent").exists()
+
+
 @pytest.mark.parametrize("option", ["--prefect-port", "--mlflow-port"])
 @pytest.mark.parametrize("port", ["0", "65536"])
 def test_a_port_that_cannot_be_is_a_usage_error(option: str, port: str) -> None:
