@@ -1,5 +1,6 @@
 """The command line: help, clear errors, no traceback."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from medpatch.config.error import ConfigError
+from medpatch.contract.table import MADE_UP
+from medpatch.synthetic.folder import describe
 
 COMMANDS = (
     "demo",
@@ -67,6 +70,27 @@ def test_synth_writes_the_three_data_sets(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["synth", str(tmp_path / "raw"), "--subjects", "20", "--seed", "1"])
     assert result.exit_code == 0
     assert {p.name for p in (tmp_path / "raw").iterdir()} >= {"mimiciv", "mimic-cxr-jpg", "mimic-iv-note", "oracle"}
+
+
+def test_synth_replaces_a_tree_of_other_settings_only_if_told_to(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    describe(raw, kind="synthetic", statement="made up", seed=7, subjects=4000)
+    asked = ["synth", str(raw), "--subjects", "5"]
+
+    refused = CliRunner().invoke(app, asked, env={"COLUMNS": "400"})
+    assert refused.exit_code == 1
+    assert "kind synthetic, subjects 4000, seed 7" in refused.output
+    assert "--replace" in refused.output
+    assert json.loads((raw / MADE_UP).read_text())["subjects"] == 4000
+
+    replaced = CliRunner().invoke(app, [*asked, "--replace"])
+    assert replaced.exit_code == 0
+    assert "replacing a made-up tree (kind synthetic, subjects 4000, seed 7)" in replaced.output
+    assert json.loads((raw / MADE_UP).read_text())["subjects"] == 5
+
+    again = CliRunner().invoke(app, asked)
+    assert (again.exit_code, "replacing" in again.output) == (0, False)
 
 
 def test_absent_raw_folder_ends_with_a_message_before_any_server_starts(tmp_path: Path) -> None:
