@@ -100,6 +100,13 @@ def test_absent_raw_folder_ends_with_a_message_before_any_server_starts(tmp_path
     assert "Starting temporary server" not in result.output
 
 
+def test_a_search_from_high_to_low_is_refused_before_anything_is_looked_at(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["search", "--low", "1", "--high", "0.1"], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert "rates from 1.0 to 0.1" in result.output
+    assert not (tmp_path / "work").exists()
+
+
 def test_a_dask_address_without_the_dask_runner_is_a_usage_error() -> None:
     result = CliRunner().invoke(app, ["run", "--dask-address", "tcp://127.0.0.1:8786"])
     assert result.exit_code == 2
