@@ -72,6 +72,9 @@ def synth(
     image_dir: Annotated[
         Path | None, typer.Option(help="overlay: draw images from this folder instead of making them up")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="remove a made-up tree of other settings that is in OUT")
+    ] = False,
 ) -> None:
     """Write a made-up MIMIC tree to OUT; or add made-up X-rays and notes to the patients of RAW.
 
@@ -79,16 +82,26 @@ def synth(
     `medpatch synth overlay RAW OUT` keeps RAW's own tables (for example the open MIMIC-IV demo).
     """
     from flows.progress import progress_bar
+    from medpatch.synthetic.folder import other_tree, refuse_other_tree
     from medpatch.synthetic.overlay import write_overlay
     from medpatch.synthetic.write import write_tree
 
-    with named_errors(), progress_bar("writing files") as progress:
-        if len(places) == 1:
-            write_tree(places[0], subjects=subjects, seed=seed, progress=progress)
-        elif len(places) == 3 and str(places[0]) == "overlay":
-            write_overlay(places[1], places[2], seed=seed, image_dir=image_dir, progress=progress)
-        else:
-            raise typer.BadParameter("give OUT, or: overlay RAW OUT")
+    is_overlay = len(places) == 3 and str(places[0]) == "overlay"
+    if not is_overlay and len(places) != 1:
+        raise typer.BadParameter("give OUT, or: overlay RAW OUT")
+    settings = (
+        {"kind": "overlay", "seed": seed} if is_overlay else {"kind": "synthetic", "seed": seed, "subjects": subjects}
+    )
+    with named_errors():
+        if not replace:
+            refuse_other_tree(places[-1], **settings)
+        elif other := other_tree(places[-1], **settings):
+            Console().print(f"replacing {other} in {places[-1]}", soft_wrap=True)
+        with progress_bar("writing files") as progress:
+            if is_overlay:
+                write_overlay(places[1], places[2], seed=seed, image_dir=image_dir, progress=progress)
+            else:
+                write_tree(places[0], subjects=subjects, seed=seed, progress=progress)
     Console().print(f"wrote {places[-1]}")
 
 

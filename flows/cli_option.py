@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from medpatch.config.error import MedPatchError, ServerLostError
+from medpatch.config.error import ConfigError, MedPatchError, ServerLostError
 from medpatch.config.path import PathConfig, set_up_environment
 from medpatch.config.preset import PresetName
 from medpatch.config.runner import Runner, RunnerConfig, Training
@@ -48,11 +48,29 @@ TrainingPlace = Annotated[
     Training,
     typer.Option("--training", help="gpu_queue: training, evaluation and report are left to a worker on the queue gpu"),
 ]
+LAST_PORT = 65535
+
+
+def known_port(port: int | None) -> int | None:
+    """The port that an option or its environment variable names.
+
+    Raises:
+        typer.BadParameter: there is no such port.
+    """
+    if port is not None and not 1 <= port <= LAST_PORT:
+        raise typer.BadParameter(f"there is no port {port}; give one from 1 to {LAST_PORT}")
+    return port
+
+
 PrefectPort = Annotated[
-    int | None, typer.Option(envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page \\[default: 4200]")
+    int | None,
+    typer.Option(
+        callback=known_port, envvar="MEDPATCH_PREFECT_PORT", help="port of the Prefect page \\[default: 4200]"
+    ),
 ]
 MlflowPort = Annotated[
-    int | None, typer.Option(envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page \\[default: 5000]")
+    int | None,
+    typer.Option(callback=known_port, envvar="MEDPATCH_MLFLOW_PORT", help="port of the MLflow page \\[default: 5000]"),
 ]
 
 
@@ -64,8 +82,25 @@ def show_version(is_wanted: bool) -> None:
 
 
 def paths_of(raw_dir: Path | None, work_dir: Path | None) -> PathConfig:
+    """The locations, for a command that writes; the work folder is made."""
     paths = PathConfig.from_environment(raw_dir=raw_dir, work_dir=work_dir)
     paths.work_dir.mkdir(parents=True, exist_ok=True)
+    set_up_environment(paths)
+    return paths
+
+
+def existing_paths(work_dir: Path | None) -> PathConfig:
+    """The locations, for a command that only reads.
+
+    Raises:
+        ConfigError: there is no such work folder.
+    """
+    paths = PathConfig.from_environment(work_dir=work_dir)
+    if not paths.work_dir.is_dir():
+        raise ConfigError(
+            f"{paths.work_dir}: there is no such work folder; `medpatch up` or a run makes it, or name another "
+            "(--work-dir, MEDPATCH_WORK_DIR)"
+        )
     set_up_environment(paths)
     return paths
 

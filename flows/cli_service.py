@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows.cli_option import MlflowPort, PrefectPort, RawDir, WorkDir, named_errors, paths_of
+from flows.cli_option import MlflowPort, PrefectPort, RawDir, WorkDir, existing_paths, named_errors, paths_of
 
 
 def up(
@@ -36,7 +36,7 @@ def down(work_dir: WorkDir = None) -> None:
     with named_errors():
         from flows.service import down
 
-        count = down(paths_of(None, work_dir))
+        count = down(existing_paths(work_dir))
         Console().print(f"stopped {count} processes" if count else "nothing of this work folder was running")
 
 
@@ -45,7 +45,7 @@ def status(work_dir: WorkDir = None) -> None:
     with named_errors():
         from flows.board import print_status
 
-        if not print_status(paths_of(None, work_dir)):
+        if not print_status(existing_paths(work_dir)):
             sys.exit(1)
 
 
@@ -61,7 +61,7 @@ def gc(
         from flows.board import print_garbage
         from flows.collect import find_garbage, remove
 
-        found = find_garbage(paths_of(None, work_dir).work_dir, keep=keep, younger_hours=older_than_hours)
+        found = find_garbage(existing_paths(work_dir).work_dir, keep=keep, younger_hours=older_than_hours)
         print_garbage(found)
         if delete:
             Console().print(f"freed {remove(found) / 1e9:.2f} GB")

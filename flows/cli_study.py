@@ -18,7 +18,7 @@ from flows.cli_option import (
 from medpatch.config.override import parse_overrides
 from medpatch.config.preset import PresetName
 from medpatch.config.runner import Runner
-from medpatch.config.search import SearchPart
+from medpatch.config.search import SearchPart, SearchSettings
 
 
 def leaderboard(
@@ -66,6 +66,7 @@ def search(
 ) -> None:
     """Find a learning rate on validation, over several seeds; a search that was stopped goes on."""
     with named_errors():
+        SearchSettings(trials, tuple(range(seeds)), low, high)  # refuses what cannot be searched
         paths = paths_of(raw_dir, work_dir)
         from flows.server import api_server
         from flows.start import settle

@@ -14,7 +14,7 @@ from flows.start import settle
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
 from medpatch.contract.table import MADE_UP
-from medpatch.synthetic.folder import generator
+from medpatch.synthetic.folder import generator, other_tree
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
         from medpatch.synthetic.write import write_tree
 
         if not _is_that_tree(raw_dir, subjects=subjects, seed=seed):
+            if other := other_tree(raw_dir, kind="synthetic", subjects=subjects, seed=seed):
+                logger.info("%s holds %s, which is replaced", raw_dir, other)
             logger.info("making up %d patients in %s", subjects, raw_dir)
             with progress_bar(f"making up {subjects} patients") as progress:
                 write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)

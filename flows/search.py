@@ -22,7 +22,7 @@ from medpatch.config.base import digest_of
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Rival
 from medpatch.config.preset import PresetName
-from medpatch.config.search import SearchPart, searched_field
+from medpatch.config.search import SearchPart, SearchSettings, searched_field
 from medpatch.track.log import log_metrics
 from medpatch.track.run import TrackedRun, child_run, log_params, open_tracking, parent_run
 
@@ -56,7 +56,7 @@ def search_flow(
     Returns:
         The folder of the search.
     """
-    from medpatch.train.search import SearchSettings, search
+    from medpatch.train.search import search
 
     ways = {"raw_dir": raw_dir, "work_dir": work_dir}
     run = start(preset, overrides=overrides, **ways, renames=False)

@@ -2,7 +2,8 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -38,6 +39,7 @@ LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """MLflow would start eight more processes that judge answers of language models."""
 
+ENDED = "has ended"
 Say = Callable[[str], None]
 
 
@@ -68,13 +70,19 @@ def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
 
     Raises:
         BusyError: another `medpatch up` or `down` of this work folder is at work.
-        ConfigError: a port is taken, or a service runs on another port than the one asked for.
-        ServiceError: a server ended or stayed silent, or the deployment failed; the log's last lines are quoted.
+        ConfigError: a port is taken or asked for twice, or a service runs on another port than the one asked for.
+        ServiceError: a server ended or stayed silent, or the deployment failed; the log's last lines are quoted, and
+            what runs nevertheless.
     """
-    with lock(record_file(paths), wait_seconds=0):
+    with lock(record_file(paths), wait_seconds=0), _what_runs_is_said(paths):
         record = read_record(paths) or new_record()
         ports = {PREFECT: wanted.prefect_port, MLFLOW: wanted.mlflow_port}
         chosen = {name: _port(record, name, asked=port) for name, port in ports.items()}
+        if chosen[PREFECT] == chosen[MLFLOW]:
+            raise ConfigError(
+                f"port {chosen[PREFECT]} is asked for by both Prefect and MLflow; "
+                "give one of them another (--prefect-port, --mlflow-port)"
+            )
         broken = {name: s for name, s in record.services.items() if not s.answers}
         missing = [name for name in (PREFECT, MLFLOW) if name in broken or name not in record.services]
         for name, service in broken.items():
@@ -130,7 +138,7 @@ def status(paths: PathConfig) -> list[tuple[str, str, str]]:
         elif service.is_alive:
             state = "lives but does not answer"
         else:
-            state = "has ended"
+            state = ENDED
         rows.append((service.name, state, service.address if service.answers and service.address else str(service.log)))
     return rows
 
@@ -150,6 +158,19 @@ def refuse_taken(name: str, port: int) -> None:
                 f"port {port} for {name} is taken on {HOST}; stop what uses it or choose another "
                 f"(--{name.lower()}-port, or make up {name.upper()}_PORT=…)"
             ) from error
+
+
+@contextmanager
+def _what_runs_is_said(paths: PathConfig) -> Iterator[None]:
+    """Where a service does not start, the error says which others run nevertheless, and how to stop them."""
+    try:
+        yield
+    except ServiceError as error:
+        names = [name for name, state, _ in status(paths) if state != ENDED]
+        if names:
+            left = f"{' and '.join(names)} of {paths.work_dir} still run{'s' if len(names) == 1 else ''}"
+            error.args = (f"{error}\n{left}; `medpatch down` stops what was started",)
+        raise
 
 
 def _port(record: Record, name: str, *, asked: int | None) -> int:

@@ -1,6 +1,7 @@
 """Single fields changed by dotted name, checked like everything else."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -8,6 +9,21 @@ from pydantic import ValidationError
 
 from medpatch.config.error import ConfigError
 from medpatch.config.pipeline import PipelineConfig
+
+CHOICE = re.compile("'([^']*)'")
+WORDS = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "too_short": "a list of at least {min_length}",
+}
+"""What pydantic says at length."""
 
 
 def apply_overrides(config: PipelineConfig, overrides: Mapping[str, Any]) -> PipelineConfig:
@@ -22,7 +38,7 @@ def apply_overrides(config: PipelineConfig, overrides: Mapping[str, Any]) -> Pip
         branch: Any = tree
         for key in path:
             branch = branch.get(key) if isinstance(branch, dict) else None
-        if not isinstance(branch, dict) or leaf not in branch:
+        if not isinstance(branch, dict) or leaf not in branch or isinstance(branch[leaf], dict):
             raise ConfigError(f"{name!r} names no field; {_alike(name, sorted(config.flatten()))}")
         branch[leaf] = _as_list(value) if isinstance(branch[leaf], tuple) else value
     return checked(tree)
@@ -41,7 +57,10 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
 
 
 def _alike(name: str, fields: list[str]) -> str:
-    """The fields that may have been meant, else those of the same section, else all."""
+    """The fields of the section, if it is one; else those that may have been meant, or are beside it; else all."""
+    below = [field for field in fields if field.startswith(f"{name}.")]
+    if below:
+        return f"it is a section, with the fields {', '.join(below)}"
     close = get_close_matches(name, fields, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
@@ -51,15 +70,48 @@ def _alike(name: str, fields: list[str]) -> str:
 
 
 def checked(tree: Mapping[str, Any]) -> PipelineConfig:
-    """A PipelineConfig from plain values, with pydantic's complaint turned into ours."""
+    """A PipelineConfig from plain values, with pydantic's complaint turned into ours: field, expected, found.
+
+    Raises:
+        ConfigError: a value that its field refuses, or values that do not go together.
+    """
     try:
         return PipelineConfig.model_validate(tree)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in item['loc']) or 'configuration'}: {item['msg']}"
-            for item in error.errors(include_url=False, include_input=False)
-        ]
+        lines = [_complaint(item, tree) for item in error.errors(include_url=False)]
         raise ConfigError("; ".join(lines)) from error
+
+
+def _complaint(item: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
+    place = _place(item["loc"], tree)
+    message = item["msg"]
+    if item["type"] == "value_error":  # our own rule, which says itself what it found
+        message = str(item["ctx"]["error"]).removeprefix(f"{place.rpartition('.')[2]}: ")
+        return f"{place}: {message}" if place else message
+    expected = _expected(item)
+    found = "none" if item["input"] is None else repr(item["input"])
+    close = get_close_matches(str(item["input"]), CHOICE.findall(item.get("ctx", {}).get("expected", "")), n=1)
+    return f"{place}: expected {expected}, found {found}{f'; did you mean {close[0]}?' if close else ''}"
+
+
+def _place(loc: Sequence[str | int], tree: Mapping[str, Any]) -> str:
+    """The dotted name of the field; the number of an item in a list, and pydantic's own words, are left out."""
+    names: list[str] = []
+    branch: Any = tree
+    for part in loc:
+        if not isinstance(branch, Mapping) or part not in branch:
+            break
+        names.append(str(part))
+        branch = branch[part]
+    return ".".join(names)
+
+
+def _expected(item: Mapping[str, Any]) -> str:
+    kind = item["type"]
+    if kind in WORDS:
+        return WORDS[kind].format(**item.get("ctx", {}))
+    text = item["msg"].removeprefix("Input should be ")
+    return f"a number {text}" if kind.startswith(("greater_than", "less_than")) else text
 
 
 def _as_list(value: Any) -> Any:

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,9 +22,9 @@ POLL_SECONDS = 0.2
 def lock(target: Path, *, wait_seconds: float | None = None) -> Iterator[bool]:
     """Hold the lock of `target`, a folder or file that need not exist; yields True if it had to be waited for.
 
-    The lock is a file of the same name in `.lock/` beside the target. Nothing has to be cleaned up after a kill:
-    the kernel releases it, and the file that stays behind means nothing. Only Linux and macOS, and only file
-    systems that honour flock (local disks, NFS from version 4, Lustre mounted with flock).
+    The lock is a file of the same name in `.lock/` beside the target, and goes with its last holder. Nothing has to
+    be cleaned up after a kill: the kernel releases it, and the file that stays behind means nothing. Only Linux and
+    macOS, and only file systems that honour flock (local disks, NFS from version 4, Lustre mounted with flock).
 
     Args:
         target: what is about to be written.
@@ -34,36 +34,89 @@ def lock(target: Path, *, wait_seconds: float | None = None) -> Iterator[bool]:
         BusyError: another process holds it for longer than `wait_seconds`.
     """
     file = target.parent / LOCK_DIR / f"{target.name}.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+", encoding="utf-8") as held:
-        waited = _acquire(held, target, wait_seconds=wait_seconds)
+    waiting = _Waiting(target, wait_seconds)
+    held = _hold(file, waiting)
+    with held:
         held.truncate(0)
         held.write(json.dumps({"pid": os.getpid()}))
         held.flush()
         try:
-            yield waited
+            yield waiting.has_begun
         finally:
             held.truncate(0)
+            _remove(file)  # before it is let go of: whoever waits for it sees that, and opens another
             fcntl.flock(held, fcntl.LOCK_UN)
 
 
-def _acquire(held: IO[str], target: Path, *, wait_seconds: float | None) -> bool:
-    start = time.monotonic()
-    is_said = False
-    while True:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return is_said
-        except BlockingIOError:
-            holder = _holder(held)
-        if wait_seconds is not None and time.monotonic() - start >= wait_seconds:
+class _Waiting:
+    """Patience of one that wants a lock."""
+
+    def __init__(self, target: Path, wait_seconds: float | None) -> None:
+        self.target, self.wait_seconds = target, wait_seconds
+        self.start = time.monotonic()
+        self.has_begun = False
+
+    def go_on(self, holder: str) -> None:
+        """Wait a little.
+
+        Raises:
+            BusyError: for long enough.
+        """
+        if self.wait_seconds is not None and time.monotonic() - self.start >= self.wait_seconds:
             raise BusyError(
-                f"{target}: {holder} is writing it; wait until that one ends, or use another work folder (--work-dir)"
+                f"{self.target}: {holder} is writing it; wait until that one ends, or use another work folder "
+                "(--work-dir)"
             )
-        if not is_said:
-            logger.warning("%s: %s is writing it; waiting, then what it left is used", target, holder)
-            is_said = True
+        if not self.has_begun:
+            logger.warning("%s: %s is writing it; waiting, then what it left is used", self.target, holder)
+            self.has_begun = True
         time.sleep(POLL_SECONDS)
+
+
+def _hold(file: Path, waiting: _Waiting) -> IO[str]:
+    """The open lock file, locked, and still the one at that path."""
+    while True:
+        held = _open(file)
+        try:
+            while not _is_locked(held):
+                waiting.go_on(_holder(held))
+            if _is_at(file, held):
+                return held
+            waiting.has_begun = True  # somebody was at work until now, and took the file away
+        except BaseException:
+            held.close()
+            raise
+        held.close()
+
+
+def _open(file: Path) -> IO[str]:
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return file.open("a+", encoding="utf-8")
+        except FileNotFoundError:  # the folder went with its last lock, just now
+            continue
+
+
+def _is_locked(held: IO[str]) -> bool:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+
+
+def _is_at(file: Path, held: IO[str]) -> bool:
+    try:
+        return os.path.samestat(file.stat(), os.fstat(held.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    with suppress(OSError):  # other locks are in it, or it is gone already
+        file.parent.rmdir()
 
 
 def _holder(held: IO[str]) -> str:

@@ -23,6 +23,36 @@ def describe(root: Path, *, kind: str, statement: str, seed: int, **more: object
     (root / MADE_UP).write_text(json.dumps(content, indent=1) + "\n")
 
 
+def other_tree(target: Path, *, kind: str, **settings: object) -> str | None:
+    """In words the made-up tree at `target`, if it was made with other settings than these; None if there is none."""
+    try:
+        found = json.loads((target / MADE_UP).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return f"a made-up tree whose {MADE_UP} cannot be read"
+    wanted = {"kind": kind, **settings}
+    if wanted == {name: found.get(name) for name in wanted}:
+        return None
+    told = [f"{name} {found[name]}" for name in ("kind", "subjects", "seed") if name in found]
+    return f"a made-up tree ({', '.join(told)})"
+
+
+def refuse_other_tree(target: Path, *, kind: str, **settings: object) -> None:
+    """Nothing, unless a made-up tree of other settings is at `target`.
+
+    Raises:
+        ConfigError: one is.
+    """
+    other = other_tree(target, kind=kind, **settings)
+    if other is not None:
+        asked = ", ".join(f"{name} {value}" for name, value in {"kind": kind, **settings}.items())
+        raise ConfigError(
+            f"synth: {target} holds {other}, and one of other settings was asked for ({asked}); "
+            "choose another folder, or add --replace to have the one there removed"
+        )
+
+
 @contextmanager
 def made_up_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target` that takes its place if the block ends without an error.

@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from medpatch.config.error import ConfigError
+from medpatch.config.search import SearchSettings
 from medpatch.contract.artifact import replace_text
 from medpatch.feature.seed import derive_seed
 from medpatch.train.record import Progress
@@ -29,31 +30,6 @@ LARGEST_SEED = 2**32 - 1
 
 Judge = Callable[[int, float, int], float]
 """From the number of a trial, its learning rate and a seed to the macro AUROC on validation."""
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """What is searched.
-
-    Attributes:
-        trials: learning rates to judge.
-        seeds: training seeds of each; a trial that falls behind after one of them is not given the others.
-        low: smallest learning rate.
-        high: largest; the scale between them is logarithmic.
-    """
-
-    trials: int
-    seeds: tuple[int, ...]
-    low: float = 1e-5
-    high: float = 1e-3
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be searched."""
-        if self.trials < 1 or not self.seeds or not 0 < self.low < self.high:
-            raise ConfigError(
-                f"search: {self.trials} trials, {len(self.seeds)} seeds, rates from {self.low} to {self.high}; "
-                "needs at least one trial, one seed, and 0 < low < high"
-            )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Configuration: immutable, closed, digested, and refusing what cannot work."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -198,6 +200,40 @@ def test_unknown_override_of_a_section_lists_that_section_alone() -> None:
     with pytest.raises(ConfigError, match=r"evaluate\.head") as caught:
         apply_overrides(preset("tiny_phenotyping"), {"evaluate.zzzzzz": 3})
     assert "train.seed" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("train.seed=abc", "train.seed: expected a whole number, found 'abc'"),
+        ("train.seed=none", "train.seed: expected a whole number, found none"),
+        ("train.seed=1.5", "train.seed: expected a whole number, found '1.5'"),
+        ("train.learning_rate=fast", "train.learning_rate: expected a number, found 'fast'"),
+        (
+            "cohort.min_age_years=-3",
+            "cohort.min_age_years: expected a number greater than or equal to 0, found '-3'",
+        ),
+        ("model.fusion.use_late=perhaps", "model.fusion.use_late: expected true or false, found 'perhaps'"),
+        ("train.device=cudo", "train.device: expected 'auto', 'cpu' or 'cuda', found 'cudo'; did you mean cuda?"),
+        ("modality.modalities=none", "modality.modalities: expected a list of at least 1, found ()"),
+        ("train=5", "'train' names no field; it is a section, with the fields train."),
+    ],
+)
+def test_a_refused_value_is_quoted_with_what_was_expected(typed: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        apply_overrides(preset("tiny_phenotyping"), parse_overrides([typed]))
+
+
+def test_a_misspelt_item_of_a_list_is_answered_with_the_one_that_was_meant() -> None:
+    with pytest.raises(ConfigError, match=r"^evaluate\.rivals: .*, found 'medfus'; did you mean medfuse\?$"):
+        apply_overrides(preset("tiny_phenotyping"), parse_overrides(["evaluate.rivals=early,medfus"]))
+
+
+def test_a_rule_over_several_fields_is_said_in_its_own_words() -> None:
+    with pytest.raises(ConfigError, match=r"^split: val_fraction 0\.5 \+ test_fraction 0\.5 leave nothing"):
+        apply_overrides(preset("phenotyping"), {"split.val_fraction": 0.5, "split.test_fraction": 0.5})
+    with pytest.raises(ConfigError, match=r"^cohort\.window_hours: in-hospital mortality needs a window"):
+        apply_overrides(preset("in_hospital_mortality"), {"cohort.window_hours": None})
 
 
 def test_unknown_device_is_refused_before_anything_runs() -> None:

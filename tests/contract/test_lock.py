@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from medpatch.config.error import BusyError
-from medpatch.contract.lock import lock
+from medpatch.contract.lock import LOCK_DIR, lock
 
 HOLD = """
 import sys, time
@@ -22,6 +22,19 @@ with lock(Path(sys.argv[1])):
 """
 
 
+ADD = """
+import sys
+from pathlib import Path
+from medpatch.contract import lock as module
+module.POLL_SECONDS = 0.001
+target, count = map(Path, sys.argv[1:])
+for _ in range(50):
+    with module.lock(target):
+        number = int(count.read_text())
+        count.write_text(str(number + 1))
+"""
+
+
 def test_a_second_holder_is_refused_with_the_first_ones_number(tmp_path: Path) -> None:
     with lock(tmp_path / "a"), pytest.raises(BusyError, match=f"process {os.getpid()} is writing it"):
         _hold(tmp_path / "a")
@@ -30,6 +43,30 @@ def test_a_second_holder_is_refused_with_the_first_ones_number(tmp_path: Path) -
 def _hold(target: Path) -> None:
     with lock(target, wait_seconds=0):
         pass
+
+
+def test_a_lock_leaves_nothing_beside_its_target(tmp_path: Path) -> None:
+    with lock(tmp_path / "a"):
+        assert [p.name for p in tmp_path.iterdir()] == [LOCK_DIR]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_leaves_those_of_others(tmp_path: Path) -> None:
+    with lock(tmp_path / "a"):
+        with lock(tmp_path / "b"):
+            pass
+        with pytest.raises(BusyError):
+            _hold(tmp_path / "a")
+
+
+def test_many_that_take_and_remove_one_lock_are_never_in_it_together(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    count.write_text("0")
+    command = [sys.executable, "-c", ADD, str(tmp_path / "a"), str(count)]
+    many = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in many] == [0] * 4
+    assert count.read_text() == "200"
+    assert [p.name for p in tmp_path.iterdir()] == ["count"]
 
 
 def test_two_targets_do_not_wait_for_each_other(tmp_path: Path) -> None:

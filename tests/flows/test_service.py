@@ -12,6 +12,7 @@ import pytest
 from flows.process import MARK, birth, marked, start
 from flows.record import (
     HOST,
+    MLFLOW,
     PREFECT,
     WORKER,
     Service,
@@ -64,6 +65,25 @@ def test_taken_port_is_named_with_the_option_to_change_it(paths: PathConfig, tak
     with pytest.raises(ConfigError, match=f"port {taken_port} for Prefect is taken.*--prefect-port"):
         up(paths, Wanted(prefect_port=taken_port), say=lambda _: None)
     assert read_record(paths) is None
+
+
+@pytest.mark.parametrize("wanted", [Wanted(prefect_port=4998, mlflow_port=4998), Wanted(prefect_port=5000)])
+def test_one_port_for_both_servers_is_refused_before_anything_starts(paths: PathConfig, wanted: Wanted) -> None:
+    with pytest.raises(ConfigError, match=f"port {wanted.prefect_port} is asked for by both Prefect and MLflow"):
+        up(paths, wanted, say=lambda _: None)
+    assert read_record(paths) is None
+
+
+def test_a_server_that_does_not_start_says_what_still_runs(paths: PathConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {PREFECT: SLEEP, MLFLOW: [sys.executable, "-c", "raise SystemExit('no store')"]}
+    monkeypatch.setattr("flows.service._line", lambda _, name, port: lines[name])
+    monkeypatch.setattr("flows.service.refuse_taken", lambda name, port: None)
+    monkeypatch.setattr("flows.record.answers", lambda url: "/api/" in url)  # of those that live, Prefect alone
+    try:
+        with pytest.raises(ServiceError, match="(?s)the MLflow server ended.*Prefect of .* still runs.*medpatch down"):
+            up(paths, Wanted(), say=lambda _: None)
+    finally:
+        assert down(paths) == 1
 
 
 def test_a_second_up_of_the_same_folder_is_refused(paths: PathConfig) -> None:

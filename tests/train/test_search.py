@@ -5,8 +5,8 @@ import math
 import pytest
 
 from medpatch.config.error import ConfigError
-from medpatch.config.search import SearchPart, searched_field
-from medpatch.train.search import SearchSettings, read_search, search
+from medpatch.config.search import SearchPart, SearchSettings, searched_field
+from medpatch.train.search import read_search, search
 
 SETTINGS = SearchSettings(trials=8, seeds=(1, 2, 3))
 PEAK = 2e-4
