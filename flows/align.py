@@ -65,7 +65,7 @@ def align_steps(run: RunContext, warehouse_fingerprint: str) -> str:
     return tensors
 
 
-@flow(name="align")
+@flow(name="align", flow_run_name="{preset}")
 @described
 def align(
     preset: Preset,

@@ -20,6 +20,7 @@ def print_up(record: Record) -> None:
     console = Console()
     console.print(f"Prefect      {prefect}")
     console.print(f"MLflow       {mlflow}/#/experiments?{WORKFLOW}")
+    console.print(f"models       {mlflow}/#/models?{WORKFLOW}")
     console.print(f"deployments  {', '.join(deployments(f'{prefect}/api'))}", soft_wrap=True)
     console.print(
         f"run one      PREFECT_API_URL={prefect}/api .venv/bin/prefect deployment run medpatch/full-pipeline --watch",

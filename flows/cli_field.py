@@ -1,5 +1,6 @@
 """`medpatch fields`: what `--set` can change."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -32,6 +33,8 @@ def fields(
 def field_rows(preset: str, word: str = "") -> list[tuple[str, str, str, str]]:
     """(name, type, value in the preset, meaning) of the fields that have the word, sorted by name.
 
+    Where none has it as a whole word, in the singular or the plural, those that have it inside of one.
+
     Raises:
         ConfigError: none has it, or an unknown preset.
     """
@@ -42,7 +45,9 @@ def field_rows(preset: str, word: str = "") -> list[tuple[str, str, str, str]]:
         (name, type_words(schema), "none" if value[name] is None else str(value[name]), schema.get("description", ""))
         for name, schema in field_schemas().items()
     ]
-    found = [row for row in rows if word.lower() in f"{row[0]} {row[3]}".lower()]
+    whole = re.compile(rf"(?<![^\W_]){re.escape(word)}(e?s)?(?![^\W_])", re.IGNORECASE)  # "_" parts words too
+    found = [row for row in rows if not word or whole.search(f"{row[0]} {row[3]}")]
+    found = found or [row for row in rows if word.lower() in f"{row[0]} {row[3]}".lower()]
     if not found:
         raise ConfigError(f"no field has {word!r} in its name or meaning; `medpatch fields` lists all {len(rows)}")
     return found

@@ -9,12 +9,14 @@ from rich.console import Console
 from flows.context import RunContext
 from flows.finished import is_done
 from flows.outcome import say_nothing_to_do
+from flows.record import HOST, MLFLOW, PORTS, PREFECT
 from flows.server import api_server
 from flows.start import settle
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
 from medpatch.contract.table import MADE_UP
 from medpatch.synthetic.folder import generator, other_tree
+from medpatch.track.experiment import WORKFLOW
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +63,10 @@ def _runs(paths: PathConfig) -> list[RunContext]:
 
 def _say_how_to_go_on() -> None:
     console = Console()
-    console.print("Browse: `make up`, then http://127.0.0.1:4200 (Prefect) and http://127.0.0.1:5000 (MLflow).")
+    mlflow = f"http://{HOST}:{PORTS[MLFLOW]}/#/experiments?{WORKFLOW}"
+    console.print(
+        f"Browse: `make up`, then http://{HOST}:{PORTS[PREFECT]} (Prefect) and {mlflow} (MLflow).", soft_wrap=True
+    )
     console.print("Real data: set MEDPATCH_RAW_DIR and run `.venv/bin/medpatch run --preset in_hospital_mortality`.")
 
 

@@ -212,7 +212,7 @@ def model_steps(run: RunContext, tensors: str) -> Path:
     return run.report_dir
 
 
-@flow(name="evaluate")
+@flow(name="evaluate", flow_run_name="{preset}")
 @described
 def evaluate(
     preset: Preset,

@@ -83,7 +83,7 @@ def extract_steps(run: RunContext) -> str:
     return warehouse
 
 
-@flow(name="extract")
+@flow(name="extract", flow_run_name="{preset}")
 @described
 def extract(
     preset: Preset,

@@ -46,7 +46,7 @@ def _on_dask(
     limit = IN_FLIGHT_PER_WORKER * _worker_count(config)
     kept = _KeptHere((name_of(job) if name_of else f"{title} {number}", job) for number, job in enumerate(jobs))
 
-    @flow(name=title, task_runner=dask_runner(config))
+    @flow(name=title, flow_run_name=title, task_runner=dask_runner(config))
     def parts() -> Iterator[Part]:
         out: deque[Any] = deque()
         for name, job in kept.value:

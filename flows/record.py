@@ -17,6 +17,8 @@ from medpatch.contract.artifact import replace_text
 
 HOST = "127.0.0.1"
 PREFECT, MLFLOW, WORKER, GPU_WORKER = "Prefect", "MLflow", "worker", "gpu-worker"
+PORTS = {PREFECT: 4200, MLFLOW: 5000}
+"""Where they listen unless another port is asked for."""
 ANSWER_SECONDS = 2.0
 
 

@@ -14,6 +14,7 @@ from flows.record import (
     GPU_WORKER,
     HOST,
     MLFLOW,
+    PORTS,
     PREFECT,
     WORKER,
     Record,
@@ -30,7 +31,6 @@ from medpatch.config.path import PathConfig, child_environment
 from medpatch.contract.lock import lock
 
 READY_SECONDS = 120.0
-PORTS = {PREFECT: 4200, MLFLOW: 5000}
 QUEUES = {WORKER: deploy.DEFAULT, GPU_WORKER: deploy.GPU}
 """A worker for each: a run of the first queue may wait for one of the other, which must not wait for its place."""
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"

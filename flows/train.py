@@ -136,7 +136,7 @@ def train_modality(
     return True
 
 
-@flow(name="train")
+@flow(name="train", flow_run_name="{preset}")
 @described
 def train(
     preset: Preset,

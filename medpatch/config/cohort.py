@@ -49,7 +49,7 @@ class CohortConfig(Frozen):
         None, description="the rules that are repaired, in place of the profile's none (published) or all (corrected)"
     )
     window_hours: int | None = Field(
-        gt=0, description="observation window after intime, hours; None = the whole ICU stay"
+        gt=0, description="observation window after intime, hours; none = the whole ICU stay"
     )
     min_age_years: int = Field(18, ge=0, description="youngest patient, years, inclusive")
     timestep_hours: float = Field(1.0, gt=0, description="width of one time bin, hours")

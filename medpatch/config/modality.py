@@ -47,7 +47,7 @@ class ModalityConfig(Frozen):
     )
     note_chunk_tokens: int = Field(512, gt=2, description="ids per chunk, [CLS] and [SEP] included")
     note_max_chunks: int | None = Field(
-        None, gt=0, description="longest note kept, in chunks, newest text last; None = all"
+        None, gt=0, description="longest note kept, in chunks, newest text last; none = all"
     )
     tiny_vocabulary_size: int = Field(4096, gt=16, description="words kept by the 'tiny' tokenizer")
     shard_stays: int = Field(1024, gt=0, description="stays per Parquet shard")

@@ -91,7 +91,7 @@ class FusionConfig(Frozen):
         0.01,
         gt=0,
         lt=1,
-        description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless None",
+        description="share of train tokens that are 'high', per modality and label; replaces `threshold` unless none",
     )
     is_share_chosen: bool = Field(
         False,

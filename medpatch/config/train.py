@@ -50,7 +50,7 @@ class CacheType(StrEnum):
 
 
 def _rate(part: str) -> Any:
-    return Field(None, gt=0, description=f"learning rate of {part}; None takes train.learning_rate")
+    return Field(None, gt=0, description=f"learning rate of {part}; none takes train.learning_rate")
 
 
 class RateConfig(Frozen):

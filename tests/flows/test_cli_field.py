@@ -24,6 +24,22 @@ def test_a_field_is_listed_with_its_limits_and_its_value_in_the_preset() -> None
     assert row[2] == "none"
 
 
+def test_fields_that_only_have_the_word_inside_another_are_left_out() -> None:
+    names = [name for name, *_ in field_rows(PresetName.phenotyping, "rate")]
+    assert {"train.learning_rate", "train.rate.fusion", "evaluate.alert_rates"} <= set(names)
+    texts = [f"{name} {meaning}".lower() for name, _, _, meaning in field_rows(PresetName.phenotyping)]
+    assert any("calibrate" in text for text in texts)
+    assert len(names) < sum("rate" in text for text in texts)
+
+
+def test_the_beginning_of_a_word_serves_where_no_field_has_it_whole() -> None:
+    assert "evaluate.calibration_bins" in [name for name, *_ in field_rows(PresetName.phenotyping, "calibrat")]
+
+
+def test_no_value_is_called_none_everywhere() -> None:
+    assert not [row for row in field_rows(PresetName.phenotyping) if "None" in " ".join(row)]
+
+
 def test_a_word_that_no_field_has_is_an_error_that_says_so() -> None:
     with pytest.raises(ConfigError, match="no field has 'nonsense'"):
         field_rows(PresetName.phenotyping, "nonsense")

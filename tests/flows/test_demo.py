@@ -40,6 +40,13 @@ def test_a_server_is_started_only_if_something_is_to_be_done(
     assert said == (list(demo.DEMO_PRESETS) if is_current else [])
 
 
+def test_the_end_of_the_demo_names_the_pages_that_up_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    demo._say_how_to_go_on()
+    said = capsys.readouterr().out
+    assert "http://127.0.0.1:4200 (Prefect)" in said
+    assert "http://127.0.0.1:5000/#/experiments?workflowType=machine_learning (MLflow)" in said
+
+
 def test_same_subjects_and_seed_keep_the_tree(tree: Path) -> None:
     assert _is_that_tree(tree, subjects=40, seed=3)
 

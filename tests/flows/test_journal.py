@@ -9,13 +9,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from prefect import flow
+from prefect import Flow, flow
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.states import Running
 
 from flows import journal
+from flows.align import align
+from flows.evaluate import evaluate
+from flows.extract import extract
+from flows.pipeline import full_pipeline
 from flows.process import birth
+from flows.refresh import data_refresh
+from flows.train import train
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import tiny_in_hospital_mortality
 from medpatch.track.abandoned import close_runs
@@ -55,6 +61,16 @@ def test_a_flow_run_is_shown_under_the_name_it_is_given(
     run = _opens(paths, name)
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(run).name == shown
+
+
+@pytest.mark.parametrize("stage", [extract, align, train, evaluate, full_pipeline, data_refresh])
+def test_a_run_that_ends_before_its_files_are_known_is_shown_under_its_preset(
+    stage: Flow, prefect_server: None, tmp_path: Path
+) -> None:
+    state = stage("tiny_phenotyping", raw_dir=tmp_path / "nowhere", work_dir=tmp_path / "work", return_state=True)
+    assert state.is_failed()
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(state.state_details.flow_run_id).name == "tiny_phenotyping"
 
 
 def _open_flow_run() -> str:
