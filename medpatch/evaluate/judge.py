@@ -9,6 +9,7 @@ import numpy as np
 from medpatch.config.name import Modality
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.evaluate.compare import Comparison, compare
+from medpatch.evaluate.few import few_events_in_words, has_few_events
 from medpatch.evaluate.metric import auroc, macro, single_class_labels
 from medpatch.evaluate.name import (
     AVAILABILITY,
@@ -18,6 +19,7 @@ from medpatch.evaluate.name import (
     compared,
     is_unimodal,
     modality_set,
+    style,
     unimodal,
 )
 from medpatch.evaluate.oracle import covers, gap_closed, oracle_auroc, strongest_single
@@ -40,6 +42,7 @@ class Verdict:
         warnings: named conditions that a reader must know.
         source: split and counts, in a few words.
         runs: training seeds that the numbers are means over.
+        has_few_events: no model is called better than another.
     """
 
     results: tuple[ModelResult, ...]
@@ -50,6 +53,7 @@ class Verdict:
     warnings: tuple[str, ...]
     source: str
     runs: int
+    has_few_events: bool = False
 
     def of(self, model: str | None) -> ModelResult | None:
         """The result of one model on every stay, if it was judged."""
@@ -88,7 +92,8 @@ def judge(
         return None if progress is None else lambda done, _: progress(before + done, total)
 
     names = single_class_labels(first.label, first.label_names, split="test")
-    warnings = [f"{name}: one class in the test split; AUROC and AUPRC undefined, left out of means" for name in names]
+    warnings = few_events_in_words(first.label)
+    warnings += [f"{name}: one class in the test split; AUROC and AUPRC undefined, left out of means" for name in names]
     judged = judge_models(test, models, config=config.evaluate, progress=step(0))
     best_single, notes = choose_single(val, singles)
     level = config.evaluate.interval_level
@@ -120,6 +125,7 @@ def judge(
         warnings=tuple(warnings),
         source=source_line(stays, subjects, config=config, runs=len(test)),
         runs=len(test),
+        has_few_events=has_few_events(first.label),
     )
 
 
@@ -140,7 +146,7 @@ def choose_single(val: Sequence[SplitPrediction], singles: tuple[str, ...]) -> t
     }
     known = {m: v for m, v in value.items() if np.isfinite(v)}
     if not known:
-        note = f"best single modality: no label has two classes in the val split; {singles[0]} stands in"
+        note = f"best single modality: no label has two classes in the val split; {style(singles[0]).label} stands in"
         return singles[0], (note,)
     return max(known, key=known.get), ()
 

@@ -78,7 +78,7 @@ STYLES: dict[str, ModelStyle] = {
     "medpatch_high": ModelStyle("MedPatch, high-confidence head", "MedPatch high", "#0072B2", "^", "--"),
     "medpatch_low": ModelStyle("MedPatch, low-confidence head", "MedPatch low", "#0072B2", "v", ":"),
     LATE: ModelStyle("Late fusion: mean of single models", "Late fusion", "#E69F00", "D", _DASH_DOT),
-    STACKING: ModelStyle("Stacked late fusion: weights from validation", "Stacked late", "#E69F00", "v", (0, (1, 1))),
+    STACKING: ModelStyle("Stacked late fusion", "Stacked late", "#E69F00", "v", (0, (1, 1))),
     EARLY: ModelStyle("Early fusion: joined features", "Early fusion", "#CC79A7", "P", (0, (5, 1))),
     "joint": ModelStyle("Joint fusion: trained end to end", "Joint fusion", "#882255", "X", (0, (6, 2))),
     "ensemble": ModelStyle("Ensemble", "Ensemble", "#AA4499", "d", (0, (2, 1))),

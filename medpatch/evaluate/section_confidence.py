@@ -58,9 +58,12 @@ def modality_table(found: ByModality, *, shown: Disclosure) -> Table:
         rows.append((_words(modality), stays, ABSENT if key is None else count(tokens), *shares, *errors))
     caption = (
         "Validation tokens that chose neither weights nor epoch of the token predictor. High: share of tokens in the "
-        "high-confidence part; of positives: among tokens of stays with the label. Accuracy: of the 0.5 decision of "
-        "a token. ECE and NLL: expected calibration error and mean cross-entropy of the tokens before and after the "
-        "temperature, which is fitted on these same tokens: after it, they can only look better than they would "
+        "high-confidence part; of positives: among tokens of stays with the label. Unless the published score is set, "
+        "high means far from what the prevalence alone says, not near 0 or 1: of a rare label the high tokens are "
+        "those that raise an alarm, most of them in stays without it. That is why their accuracy, of the 0.5 decision "
+        "of a token, may be low where that of the others is one minus the prevalence. ECE and NLL: expected "
+        "calibration error and mean cross-entropy of the tokens before and after the temperature, which is fitted on "
+        "these same tokens: after it, they can only look better than they would "
         f"elsewhere. Means over labels{_and_seeds(found)}."
     )
     return Table("confidence", "Tokens of each modality", columns, tuple(rows), caption)

@@ -127,12 +127,12 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
     if single is None or main.difference is None:
         return tuple(found)
     rival = f"{style(single.model).label} ({interval(single.macro.auroc)}, best single modality on validation)"
-    found.append(f"{style(main.model).label} minus {rival}: {_told(main.difference)}.")
+    found.append(f"{style(main.model).label} minus {rival}: {_told(main.difference, verdict)}.")
     strongest = strongest_single(verdict.results)
     beside = {c.model: c.auroc for c in verdict.comparisons}
     if strongest is not None and strongest.model != single.model and strongest.model in beside:
         rival = f"{style(strongest.model).label} ({interval(strongest.macro.auroc)}), which does better on these stays"
-        found.append(f"{style(main.model).label} minus {rival}: {_told(beside[strongest.model])}.")
+        found.append(f"{style(main.model).label} minus {rival}: {_told(beside[strongest.model], verdict)}.")
     if main.gap_closed is not None and main.oracle_auroc is not None:
         found.append(
             f"The best possible AUROC with all inputs is {main.oracle_auroc:.3f}; MedPatch closes "
@@ -141,10 +141,12 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _told(gap: Estimate) -> str:
+def _told(gap: Estimate, verdict: Verdict) -> str:
     """A difference from a single modality, and what its interval means."""
     meaning = "no difference is shown"
-    if gap.low > 0:
+    if verdict.has_few_events:
+        meaning = "too few events to tell"
+    elif gap.low > 0:
         meaning = "fusion is better than the single modality"
     elif gap.high < 0:
         meaning = "fusion is worse than the single modality"
@@ -160,9 +162,13 @@ def _against_rivals(verdict: Verdict) -> list[str]:
     better = sum(c.p_holm < alpha and c.auroc.value > 0 for c in known)
     worse = sum(c.p_holm < alpha and c.auroc.value < 0 for c in known)
     nearest = min(known, key=lambda c: c.auroc.value)
+    strongest = (
+        f"Strongest rival on test: {style(nearest.model).label}, MedPatch minus it "
+        f"{interval(nearest.auroc, plus=True)}, corrected p {p_value(nearest.p_holm)}."
+    )
+    if verdict.has_few_events:
+        return [strongest]
     return [
         f"Of {len(known)} other models MedPatch is better than {better} and worse than {worse} at a Holm-corrected "
-        f"level of {alpha}; for {len(known) - better - worse} no difference is shown. Strongest rival on test: "
-        f"{style(nearest.model).label}, MedPatch minus it {interval(nearest.auroc, plus=True)}, corrected p "
-        f"{p_value(nearest.p_holm)}."
+        f"level of {alpha}; for {len(known) - better - worse} no difference is shown. {strongest}"
     ]
