@@ -5,10 +5,12 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import httpx
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
+from prefect.logging.handlers import PrefectConsoleHandler
 
 from medpatch.config.error import MedPatchError, ResourceError, ServerLostError, ServiceError
 from medpatch.track.find import is_of_newer_mlflow
@@ -21,6 +23,9 @@ KEY = "failure"
 """Of the artifact that explains one."""
 TOLD = "_medpatch_told"
 """Mark of an error that stands in the log."""
+SAID = "_medpatch_said"
+"""Mark of a line of the log with an error of ours, True where the command says that error at its end."""
+_is_said_at_the_end: ContextVar[bool] = ContextVar("is_said_at_the_end", default=False)
 EXPLAINED = "_medpatch_explained"
 """Mark of an error whose step is named: what goes on around that step does not claim it."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -92,11 +97,12 @@ def explained(step: str) -> Iterator[None]:
 
 @contextmanager
 def named_loss() -> Iterator[None]:
-    """Around a flow that a command calls.
+    """Around a flow that a command calls, which itself says on the terminal what we raise on purpose.
 
     Raises:
         ServerLostError: the Prefect server stopped answering.
     """
+    before = _is_said_at_the_end.set(True)
     try:
         yield
     except httpx.TransportError as error:
@@ -104,6 +110,8 @@ def named_loss() -> Iterator[None]:
             f"the Prefect server stopped answering ({type(error).__name__}); what was finished is kept: start the "
             "server again (`medpatch up`) or unset PREFECT_API_URL, and run the same command again"
         ) from error
+    finally:
+        _is_said_at_the_end.reset(before)
 
 
 def meaning(error: BaseException, step: str) -> MedPatchError | None:
@@ -148,6 +156,9 @@ def hide_tracebacks() -> None:
     """An error stands once in the log of a run: see `told_once`."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(told_once)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.addFilter(is_not_said_at_the_end)
 
 
 def told_once(record: logging.LogRecord) -> bool:
@@ -156,7 +167,7 @@ def told_once(record: logging.LogRecord) -> bool:
     Prefect logs an error and its traceback for the task and for the flow, and quotes it in the lines that say how
     both ended.
     """
-    if record.levelno >= logging.ERROR and record.getMessage().startswith(FAILED):
+    if record.getMessage().startswith(FAILED):  # an error of a task, and information of a flow
         record.msg, record.args = FAILED, ()
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
@@ -166,4 +177,10 @@ def told_once(record: logging.LogRecord) -> bool:
     setattr(error, TOLD, True)
     if isinstance(error, MedPatchError):
         record.exc_info = None
+        setattr(record, SAID, _is_said_at_the_end.get())
     return True
+
+
+def is_not_said_at_the_end(record: logging.LogRecord) -> bool:
+    """False for an error by which a command ends, with its message: the log of the run has it, the terminal once."""
+    return not getattr(record, SAID, False)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from flows.failure import explained, meaning, told_once
+from flows.failure import explained, is_not_said_at_the_end, meaning, named_loss, told_once
 from flows.leaderboard import lead_locally
 from flows.search_local import search_locally
 from medpatch.config.error import (
@@ -106,10 +106,21 @@ def test_an_error_of_a_task_is_not_told_again_for_the_flow() -> None:
     assert told_once(_record("Encountered exception", ContractError("stay_index: 3 rows")))  # another one
 
 
-def test_how_a_run_ended_does_not_quote_the_error() -> None:
+@pytest.mark.parametrize("level", [logging.ERROR, logging.INFO], ids=["of a task", "of a flow"])
+def test_how_a_run_ended_does_not_quote_the_error(level: int) -> None:
     record = _record("Finished in state Failed('Flow run encountered an exception: ContractError: 3 rows')")
+    record.levelno = level
     assert told_once(record)
     assert record.getMessage() == "Finished in state Failed"
+
+
+def test_a_command_says_its_error_at_its_end_and_nowhere_else_on_the_terminal() -> None:
+    ours, other, of_a_worker = (_record("failed", kind("x")) for kind in (ContractError, RuntimeError, ContractError))
+    with named_loss():
+        assert told_once(ours)  # and so the log of the run has it
+        assert told_once(other)
+    assert told_once(of_a_worker)
+    assert [is_not_said_at_the_end(record) for record in (ours, other, of_a_worker)] == [False, True, True]
 
 
 def test_a_board_or_search_whose_server_is_lost_ends_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
