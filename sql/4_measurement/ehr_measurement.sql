@@ -38,6 +38,7 @@ SELECT
     e.subject_id,
     s.stay_id,
     e.charttime,
+    e.storetime,
     e.variable,
     -- limits are null where the channel has none; least and greatest pass over null
     CASE

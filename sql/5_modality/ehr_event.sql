@@ -2,19 +2,7 @@
 -- Grain:  one row per stay_id, hours_after_intime and variable.
 -- Reads:  ehr_measurement, stay, text_subject, ehr_variable, stg_extraction_rule.
 -- Params: none.
-WITH cell AS (
-    SELECT
-        subject_id,
-        charttime,
-        variable,
-        max(value) AS largest_value,
-        max(value_text) AS last_text
-    FROM ehr_measurement
-    WHERE drop_reason IS NULL
-    GROUP BY subject_id, charttime, variable
-),
-
-measured_at AS (
+WITH measured_at AS (
     SELECT DISTINCT
         subject_id,
         stay_id,
@@ -44,15 +32,34 @@ in_window AS (
         e.subject_id,
         e.stay_id,
         e.charttime,
+        s.window_end,
         date_diff('second', s.intime, e.charttime) / 60.0 / 60.0 AS hours_after_intime
     FROM seen AS e
     INNER JOIN stay AS s ON e.stay_id = s.stay_id
     WHERE e.charttime BETWEEN s.window_start AND s.window_end
+),
+
+cell AS (
+    SELECT
+        w.subject_id,
+        w.stay_id,
+        w.hours_after_intime,
+        m.variable,
+        max(m.value) AS largest_value,
+        max(m.value_text) AS last_text
+    FROM in_window AS w
+    INNER JOIN ehr_measurement AS m ON w.subject_id = m.subject_id AND w.charttime = m.charttime
+    CROSS JOIN stg_extraction_rule AS r
+    WHERE
+        m.drop_reason IS NULL
+        -- not what was stored after the window of this stay, whatever stay it was measured for
+        AND NOT coalesce(r.requires_stored_values AND m.storetime > w.window_end, FALSE)
+    GROUP BY w.subject_id, w.stay_id, w.hours_after_intime, m.variable
 )
 
 SELECT
-    w.stay_id,
-    w.hours_after_intime,
+    c.stay_id,
+    c.hours_after_intime,
     c.variable,
     CASE
         WHEN v.is_categorical THEN NULL
@@ -62,9 +69,8 @@ SELECT
         ELSE c.largest_value
     END AS value,
     CASE WHEN v.is_categorical THEN c.last_text END AS value_text
-FROM in_window AS w
-INNER JOIN cell AS c ON w.subject_id = c.subject_id AND w.charttime = c.charttime
+FROM cell AS c
 INNER JOIN ehr_variable AS v ON c.variable = v.variable
-LEFT JOIN text_subject AS t ON w.subject_id = t.subject_id
+LEFT JOIN text_subject AS t ON c.subject_id = t.subject_id
 CROSS JOIN stg_extraction_rule AS r
-ORDER BY w.stay_id, w.hours_after_intime, c.variable
+ORDER BY c.stay_id, c.hours_after_intime, c.variable
