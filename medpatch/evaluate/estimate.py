@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 from medpatch.evaluate.bootstrap import percentile_intervals
 
 Floats = NDArray[np.floating]
+
+
+DIGITS, FEW_DIGITS = 3, 2
+"""After the point, of most numbers; and of those of so few stays that one more would tell how many they are."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +27,18 @@ class Estimate:
         resamples: resamples in which it exists.
     """
 
+    digits: ClassVar[int] = DIGITS
     value: float
     low: float
     high: float
     resamples: int
+
+
+@dataclass(frozen=True)
+class CoarseEstimate(Estimate):
+    """An estimate that has, and is printed with, `FEW_DIGITS`."""
+
+    digits: ClassVar[int] = FEW_DIGITS
 
 
 def estimate(value: float, resampled: Floats, *, level: float, is_centred: bool = False) -> Estimate:
