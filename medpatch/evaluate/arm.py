@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from medpatch.config.arm import ARM_WORDS, Arm
 from medpatch.config.train import EvaluateConfig
+from medpatch.evaluate.coarse import coarse_estimate
 from medpatch.evaluate.compare import compare
 from medpatch.evaluate.name import MEDPATCH
 from medpatch.evaluate.prediction import SplitPrediction, refuse_other_runs
@@ -13,7 +14,11 @@ from medpatch.evaluate.table import ABSENT, Table, interval, p_value
 
 
 def arm_table(
-    runs: Sequence[SplitPrediction], arms: Mapping[Arm, Sequence[SplitPrediction]], *, config: EvaluateConfig
+    runs: Sequence[SplitPrediction],
+    arms: Mapping[Arm, Sequence[SplitPrediction]],
+    *,
+    config: EvaluateConfig,
+    is_coarse: bool = False,
 ) -> Table:
     """One row per arm, with the paired difference of the whole from it.
 
@@ -21,6 +26,7 @@ def arm_table(
         runs: the whole, one per training seed.
         arms: the same seeds with less to read, on the same stays.
         config: resamples, level, seed.
+        is_coarse: the stays are so few that their number is hidden.
 
     Raises:
         ContractError: an arm has other stays or labels; then nothing can be paired.
@@ -30,11 +36,11 @@ def arm_table(
     gaps = {c.model: c for c in compare(judged, together, level=config.interval_level)}
     ci = f"[{config.interval_level:.0%} CI]"
     columns = ("Arm", f"AUROC {ci}", f"AUPRC {ci}", f"Brier {ci}", f"All minus arm, AUROC {ci}", "p, Holm")
-    rows = []
+    rows, shorten = [], coarse_estimate if is_coarse else lambda estimate: estimate
     for name, one in judged.items():
         score, gap = one.result.macro, gaps.get(name)
-        numbers = (interval(score.auroc), interval(score.auprc), interval(score.brier))
-        difference = (interval(gap.auroc, plus=True), p_value(gap.p_holm)) if gap else (ABSENT, ABSENT)
+        numbers = tuple(interval(shorten(one)) for one in (score.auroc, score.auprc, score.brier))
+        difference = (interval(shorten(gap.auroc), plus=True), p_value(gap.p_holm)) if gap else (ABSENT, ABSENT)
         rows.append((_words(name), *numbers, *difference))
     caption = (
         "MedPatch trained and tested on the same patients with less to read; paired over the same resampled patients, "

@@ -8,13 +8,13 @@ from typing import Any
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, POSITIVES, STAYS, available, having, positives_of
 from medpatch.evaluate.chapter import Analyses
-from medpatch.evaluate.estimate import Estimate
+from medpatch.evaluate.estimate import DIGITS, Estimate
 from medpatch.evaluate.judge import Verdict
 from medpatch.evaluate.name import MEDPATCH
 from medpatch.evaluate.replicate import METRICS
 from medpatch.evaluate.summary import ModelResult, Score
 from medpatch.evaluate.suppress import Disclosure
-from medpatch.evaluate.table import DIGITS, Table, as_printed
+from medpatch.evaluate.table import Table, as_printed
 
 HEADS_OF = {"": MEDPATCH, "_high": "medpatch_high", "_low": "medpatch_low"}
 

@@ -14,6 +14,7 @@ from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.name import MEDPATCH, over_seeds, style
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.summary import ModelResult
+from medpatch.evaluate.table import point
 
 Floats = NDArray[np.floating]
 
@@ -31,7 +32,7 @@ def roc_picture(
     axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
     for result in reversed(results):
         x, y = _mean_roc(runs, result.model, columns=columns)
-        _line(axis, x, y=y, result=result, text=f"{style(result.model).label}  {result.macro.auroc.value:.3f}")
+        _line(axis, x, y=y, result=result, text=f"{style(result.model).label}  {point(result.macro.auroc)}")
     _band(axis, STEPS, around=band(runs, main, curve=roc_on(STEPS), columns=columns, config=config), model=main)
     axis.set_xlabel("False-positive rate (1 − specificity)", color=INK)
     axis.set_ylabel("True-positive rate (sensitivity)", color=INK)
@@ -58,7 +59,7 @@ def pr_picture(
     )  # fmt: skip
     for result in reversed(results):
         y = _mean_precision(runs, result.model, columns=columns)
-        _line(axis, STEPS, y=y, result=result, text=f"{style(result.model).label}  {result.macro.auprc.value:.3f}")
+        _line(axis, STEPS, y=y, result=result, text=f"{style(result.model).label}  {point(result.macro.auprc)}")
     around = band(runs, main, curve=precision_on(STEPS), columns=columns, config=config)
     _band(axis, STEPS, around=around, model=main)
     axis.set_xlabel("Recall (sensitivity)", color=INK)

@@ -9,7 +9,7 @@ from medpatch.evaluate.estimate import Estimate
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
 from medpatch.evaluate.name import Group, style
 from medpatch.evaluate.summary import ModelResult, Score
-from medpatch.evaluate.table import as_printed
+from medpatch.evaluate.table import as_printed, point
 
 
 def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Picture:
@@ -85,7 +85,7 @@ def _row(axis: Axes, y: float, *, estimate: Estimate, model: str) -> None:
     axis.plot([estimate.low, estimate.high], [y, y], color=look.colour, linewidth=1.8, marker="|", markersize=7)
     axis.plot(estimate.value, y, look.marker, color=look.colour, markersize=6)
     axis.annotate(
-        f"{estimate.value:.3f}", (estimate.value, y), xytext=(0, 6), textcoords="offset points", ha="center",
+        point(estimate), (estimate.value, y), xytext=(0, 6), textcoords="offset points", ha="center",
         fontsize=8, color=INK,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from medpatch.evaluate.name import style
 from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.reliability import mean_reliability
 from medpatch.evaluate.summary import ModelResult
+from medpatch.evaluate.table import point
 
 COLUMNS = 3
 
@@ -37,7 +38,7 @@ def reliability_picture(
         )  # fmt: skip
         panel_title(axis, look.label)
         axis.text(
-            0.04, 0.95, f"ECE {score.ece.value:.3f}\nBrier {score.brier.value:.3f}\nslope {score.slope.value:.2f}",
+            0.04, 0.95, f"ECE {point(score.ece)}\nBrier {point(score.brier)}\nslope {point(score.slope, 2)}",
             transform=axis.transAxes, fontsize=8, color=INK, va="top",
         )  # fmt: skip
         axis.set(xlim=(0, top), ylim=(0, top), aspect="equal")

@@ -14,6 +14,7 @@ from medpatch.contract.confidence import ConfidenceReport
 from medpatch.evaluate.arm import arm_table
 from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, STAYS, census
 from medpatch.evaluate.chapter import analyse, chapters
+from medpatch.evaluate.coarse import coarse, is_hidden
 from medpatch.evaluate.export import flat_metrics, long_table, to_json
 from medpatch.evaluate.fact import RunFacts, as_used
 from medpatch.evaluate.figure import save
@@ -165,6 +166,8 @@ def evaluate_runs(
     source = source_line(stays_shown, patients_shown, config=config, runs=len(test))
     verdict = replace(verdict, source=source)
     analyses = analyse(val, test, facts=stays, verdict=verdict, config=config, progress=analysing)
+    if len(config.labels) == 1:
+        verdict, analyses = (coarse(part, shown=shown) for part in (verdict, analyses))
     sections = chapters(
         verdict,
         analyses,
@@ -176,7 +179,7 @@ def evaluate_runs(
         made_up=made_up,
         cohort=parts,
         shown=shown,
-        arms=_arms(test, config, material=material),
+        arms=_arms(test, config, material=material, is_coarse=len(config.labels) == 1 and is_hidden(shown)),
     )
     table = build_result_table(
         verdict.results, title=title, level=config.evaluate.interval_level, made_up=made_up, shown=shown
@@ -208,14 +211,16 @@ def _write_parts(sections: Sequence[Section], aside: Path, *, made_up: str | Non
         (aside / TABLE_DIR / f"{one.name}.tex").write_text(to_latex(one, note=MARK if made_up else ""))
 
 
-def _arms(test: Sequence[SplitPrediction], config: PipelineConfig, *, material: Material) -> Table | None:
+def _arms(
+    test: Sequence[SplitPrediction], config: PipelineConfig, *, material: Material, is_coarse: bool
+) -> Table | None:
     if not material.arms:
         return None
     arms = {
         arm: [read_predictions(path, Split.TEST, label_names=config.labels) for path in paths]
         for arm, paths in material.arms.items()
     }
-    return arm_table(test, arms, config=config.evaluate)
+    return arm_table(test, arms, config=config.evaluate, is_coarse=is_coarse)
 
 
 def _halves(progress: Progress | None) -> tuple[Progress | None, Progress | None]:

@@ -18,7 +18,7 @@ from medpatch.evaluate.prediction import SplitPrediction
 from medpatch.evaluate.section import Section
 from medpatch.evaluate.statement import recalibration_in_words, rules_in_words
 from medpatch.evaluate.suppress import Disclosure
-from medpatch.evaluate.table import interval, p_value, percent
+from medpatch.evaluate.table import interval, number, p_value, percent
 from medpatch.evaluate.table_result import (
     calibration_table,
     comparison_table,
@@ -134,8 +134,9 @@ def _findings(verdict: Verdict) -> tuple[str, ...]:
         rival = f"{style(strongest.model).label} ({interval(strongest.macro.auroc)}), which does better on these stays"
         found.append(f"{style(main.model).label} minus {rival}: {_told(beside[strongest.model], verdict)}.")
     if main.gap_closed is not None and main.oracle_auroc is not None:
+        best = number(main.oracle_auroc, main.macro.auroc.digits)
         found.append(
-            f"The best possible AUROC with all inputs is {main.oracle_auroc:.3f}; MedPatch closes "
+            f"The best possible AUROC with all inputs is {best}; MedPatch closes "
             f"{percent(main.gap_closed)} of the way there from the single modality that does best on these stays."
         )
     return tuple(found)

@@ -212,7 +212,11 @@ def _numbers(
         means = [macro_replicates(resampled[:, columns]) for columns in sets]
         labels = np.where(np.isfinite(resampled), resampled, np.nan).T
         found[metric] = estimates(
-            value, np.concatenate([means, labels]), level=level, is_centred=metric in ("ece", "auprc")
+            value,
+            np.concatenate([means, labels]),
+            level=level,
+            is_centred=metric in ("ece", "auprc"),
+            is_zero_reached=metric != "auprc",
         )
     return found
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from medpatch.evaluate.estimate import Estimate
+from medpatch.evaluate.estimate import DIGITS, Estimate
 
 ABSENT = "–"
-DIGITS = 3
-"""After the point, of most numbers in tables."""
 LATEX_SIGNS = {"−": "$-$", "–": "--", "≥": "$\\geq$", "≤": "$\\leq$", "×": "$\\times$"}
 """Signs that pdflatex does not know by itself."""
 
@@ -86,6 +84,11 @@ def number(value: float | None, digits: int = DIGITS) -> str:
     return ABSENT if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
+def point(estimate: Estimate, digits: int = DIGITS) -> str:
+    """The value alone, with no more digits than the estimate has."""
+    return number(estimate.value, min(digits, estimate.digits))
+
+
 def signed(value: float, digits: int = DIGITS) -> str:
     """Like `number`, with + or −."""
     return ABSENT if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", "−")
@@ -110,7 +113,7 @@ def count(value: int) -> str:
 
 def interval(estimate: Estimate, *, plus: bool = False, digits: int = DIGITS) -> str:
     """Value and interval: "0.842 [0.801, 0.880]"."""
-    write = signed if plus else number
+    write, digits = signed if plus else number, min(digits, estimate.digits)
     if not math.isfinite(estimate.value):
         return ABSENT
     return f"{write(estimate.value, digits)} [{write(estimate.low, digits)}, {write(estimate.high, digits)}]"

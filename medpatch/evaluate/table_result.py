@@ -9,7 +9,7 @@ from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, style
 from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.summary import ModelResult, Score
 from medpatch.evaluate.suppress import Disclosure, Key
-from medpatch.evaluate.table import ABSENT, Table, interval, number, p_value, percent
+from medpatch.evaluate.table import ABSENT, Table, interval, number, p_value, percent, point
 
 
 def main_table(results: Sequence[ModelResult], *, level: float, labels_total: int, shown: Disclosure) -> Table:
@@ -30,9 +30,9 @@ def main_table(results: Sequence[ModelResult], *, level: float, labels_total: in
             share_shown(available(result.model), (STAYS, JUDGED, result.subset), shown=shown),
         ]
         if has_runs:
-            row.append(" / ".join(number(value) for value in result.by_run))
+            row.append(" / ".join(number(value, score.auroc.digits) for value in result.by_run))
         if has_oracle:
-            row += [number(result.oracle_auroc), percent(result.gap_closed)]
+            row += [number(result.oracle_auroc, score.auroc.digits), percent(result.gap_closed)]
         rows.append(tuple(row))
     caption = _main_caption(results, level=level, labels_total=labels_total, shown=shown)
     strong = tuple(i for i, r in enumerate(results) if r.model == MEDPATCH)
@@ -103,8 +103,8 @@ def subset_table(results: Sequence[ModelResult], *, level: float, shown: Disclos
             style(r.model).label,
             interval(r.macro.auroc),
             interval(r.macro.auprc),
-            number(r.macro.brier.value),
-            number(r.macro.ece.value),
+            point(r.macro.brier),
+            point(r.macro.ece),
             shown.words((STAYS, JUDGED, r.subset)),
             shown.words((POSITIVES, JUDGED, r.subset)),
         )
@@ -135,9 +135,9 @@ def label_table(main: ModelResult, *, level: float, shown: Disclosure) -> Table:
             interval(score.auprc),
             shown.words(positives_of(score.name)),
             share_shown(positives_of(score.name), (STAYS, JUDGED, main.subset), shown=shown),
-            number(score.brier.value),
-            number(score.ece.value),
-            number(score.slope.value, 2),
+            point(score.brier),
+            point(score.ece),
+            point(score.slope, 2),
         )
         for score in main.labels
     )

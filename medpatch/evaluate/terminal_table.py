@@ -7,7 +7,8 @@ from medpatch.evaluate.census import ALL, JUDGED, POSITIVES, STAYS, available
 from medpatch.evaluate.estimate import Estimate
 from medpatch.evaluate.summary import ModelResult
 from medpatch.evaluate.suppress import Disclosure
-from medpatch.evaluate.table import number, percent
+from medpatch.evaluate.table import number, percent, point
+from medpatch.evaluate.table_result import share_shown
 from medpatch.evaluate.terminal import Line, ResultTable
 
 
@@ -27,10 +28,11 @@ def build_result_table(
     lines = []
     for result in results:
         score = result.macro
-        counts = (STAYS, JUDGED, ALL), available(result.model), (POSITIVES, JUDGED, ALL)
-        numbers = [number(score.brier.value), number(score.ece.value), *map(shown.words, counts)]
+        stays, positives = (STAYS, JUDGED, ALL), (POSITIVES, JUDGED, ALL)
+        with_input = share_shown(available(result.model), stays, shown=shown)
+        numbers = [point(score.brier), point(score.ece), shown.words(stays), with_input, shown.words(positives)]
         if has_oracle:
-            numbers += [number(result.oracle_auroc), percent(result.gap_closed)]
+            numbers += [number(result.oracle_auroc, score.auroc.digits), percent(result.gap_closed)]
         lines.append(Line(result.model, _three(score.auroc), _three(score.auprc), tuple(numbers)))
     caption = "Every model on every test stay; without its input a model says the train prevalence."
     if has_oracle:
@@ -41,4 +43,5 @@ def build_result_table(
 def _three(estimate: Estimate) -> tuple[str, str, str] | None:
     if not math.isfinite(estimate.value):
         return None
-    return number(estimate.value), number(estimate.low), number(estimate.high)
+    digits = estimate.digits
+    return number(estimate.value, digits), number(estimate.low, digits), number(estimate.high, digits)

@@ -37,9 +37,11 @@ def judge_all(runs: dict[str, dict], folder: Path, config: PipelineConfig, **mat
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory, mortality: PipelineConfig) -> EvaluateReport:
     folder, rows = tmp_path_factory.mktemp("board"), made_up_rows(TASK)
+    every_digit = mortality.evaluate.model_copy(update={"min_count": 1})  # hides nothing
+    config = mortality.model_copy(update={"evaluate": every_digit})
     arm = write_rows(retrained(rows, 9), folder / "arm")
     runs = {"seed 1": rows, "seed 2": retrained(rows, 2), "seed 3": retrained(rows, 3)}
-    return judge_all(runs, folder, mortality, arms={Arm.WITHOUT_CXR_REPORTS: [arm] * 3})
+    return judge_all(runs, folder, config, arms={Arm.WITHOUT_CXR_REPORTS: [arm] * 3})
 
 
 def test_value_is_the_mean_over_the_seeds(board: EvaluateReport) -> None:
