@@ -116,7 +116,7 @@ def confidence_picture(found: ByModality) -> Picture:
     )
     if (seeds := _seeds(found)) > 1:
         caption += f" Thin: each of {seeds} training seeds; thick: all their tokens together."
-    return Picture("confidence", "Accuracy against confidence", caption, figure)
+    return Picture("confidence", "Accuracy against confidence", caption, figure, "Validation split: held-out tokens.")
 
 
 def _line(axis: Axes, reports: Sequence[ConfidenceReport], *, when: str, **look) -> None:
