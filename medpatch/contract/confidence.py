@@ -46,6 +46,9 @@ class LabelConfidence:
         bin_count_before: (BINS,) the same three with temperature 1; empty in reports of versions that did not say it.
         bin_confidence_before: (BINS,).
         bin_accuracy_before: (BINS,).
+        accuracy_high_prior: share of high tokens whose decision at the train prevalence is right, which is positive
+            where a token says more than that; None without any, and in reports of versions that did not say it.
+        accuracy_low_prior: of the others.
     """
 
     label: str
@@ -67,6 +70,8 @@ class LabelConfidence:
     bin_count_before: tuple[int, ...] = ()
     bin_confidence_before: tuple[float | None, ...] = ()
     bin_accuracy_before: tuple[float | None, ...] = ()
+    accuracy_high_prior: float | None = None
+    accuracy_low_prior: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ def measure_confidence(
     scaled: Floats,
     is_high: NDArray[np.bool_],
     temperature: Floats,
+    prior_logit: Floats,
     label_names: Sequence[str],
 ) -> tuple[LabelConfidence, ...]:
     """What a report says of R held-out tokens.
@@ -101,6 +107,7 @@ def measure_confidence(
         scaled: (R, K) the same after temperature.
         is_high: (R, K) whether the token is in the high-confidence part.
         temperature: (K,), the mean over positions where there are several; only reported.
+        prior_logit: (K,) log-odds of the train prevalence.
         label_names: K names.
     """
     before, after = expit(logit.astype(float)), expit(scaled.astype(float))
@@ -112,6 +119,7 @@ def measure_confidence(
             is_high=is_high[:, k],
             name=name,
             temperature=float(temperature[k]),
+            is_over_prior=scaled[:, k] > prior_logit[k],
         )
         for k, name in enumerate(label_names)
     )
@@ -154,6 +162,7 @@ def _one_label(
     is_high: NDArray[np.bool_],
     name: str,
     temperature: float,
+    is_over_prior: NDArray[np.bool_],
 ) -> LabelConfidence:
     is_right = (after >= 0.5) == is_positive
     return LabelConfidence(
@@ -170,6 +179,8 @@ def _one_label(
         ece_after=_ece(after, is_positive),
         nll_before=_nll(before, is_positive),
         nll_after=_nll(after, is_positive),
+        accuracy_high_prior=_mean((is_over_prior == is_positive)[is_high]),
+        accuracy_low_prior=_mean((is_over_prior == is_positive)[~is_high]),
         **_bins(after, is_positive),
         **{f"{name}_before": value for name, value in _bins(before, is_positive).items()},
     )

@@ -114,7 +114,7 @@ def chapters(
     arms: Table | None = None,
 ) -> tuple[Section, ...]:
     """Every chapter, in the order of the page."""
-    training = history_picture(histories)
+    training = history_picture(histories, labels=len(config.labels))
     found = (
         summary_section(verdict, config, shown=shown),
         comparison_section(verdict, config),

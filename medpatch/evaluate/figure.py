@@ -34,12 +34,14 @@ class Picture:
         title: heading in the report.
         caption: how to read it.
         figure: what was drawn.
+        source: what it was drawn from, where that is not the judged stays.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    source: str | None = None
 
 
 def canvas(width: float, height: float, *, rows: int = 1, columns: int = 1, **options) -> tuple[Figure, list[Axes]]:
@@ -73,12 +75,14 @@ def save(picture: Picture, folder: Path, *, made_up: str | None, source: str) ->
         picture: what to write.
         folder: where.
         made_up: statement about invented data, or None.
-        source: split and counts, in a few words.
+        source: split and counts, in a few words, of a picture that does not say its own.
     """
     figure = picture.figure
     room = int(figure.get_figwidth() * CHARACTERS_PER_INCH)
     warning = wrap(f"{MADE_UP}: {made_up}", room) if made_up else []
-    lines = [(line, GREY, "normal") for line in wrap(source, room)] + [(line, WARNING_INK, "bold") for line in warning]
+    lines = [(line, GREY, "normal") for line in wrap(picture.source or source, room)] + [
+        (line, WARNING_INK, "bold") for line in warning
+    ]
     line_share = LINE_INCHES / figure.get_figheight()
     share = line_share * (len(lines) + 0.6)
     figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))

@@ -69,7 +69,7 @@ def cohort_picture(steps: Sequence[AttritionStep], splits: Mapping[str, str], *,
     caption = "ICU stays that are left after each criterion, in the order applied, and those lost at it."
     if kept_all:
         caption += f" Criteria that every stay met: {'; '.join(kept_all)}."
-    return Picture("cohort_flow", "Cohort flow", caption, figure)
+    return Picture("cohort_flow", "Cohort flow", caption, figure, "All ICU stays that were read; every split.")
 
 
 def _left(number: int, shown: Disclosure) -> str:

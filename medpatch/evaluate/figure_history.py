@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from medpatch.config.error import CheckpointError
 from medpatch.config.name import Modality, Stage
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
-from medpatch.evaluate.name import style, unimodal
+from medpatch.evaluate.name import auroc_of, style, unimodal
 
 HISTORY_FILE = "history.json"
 RESULT_FILE = "result.json"
@@ -43,8 +43,8 @@ def read_histories(checkpoint_dir: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def history_picture(history: History) -> Picture | None:
-    """One panel per stage and modality; None without history."""
+def history_picture(history: History, *, labels: int) -> Picture | None:
+    """One panel per stage and modality, of a task of so many labels; None without history."""
     panels: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in history:
         panels.setdefault((str(row["stage"]), str(row.get("modality") or "")), []).append(row)
@@ -77,10 +77,12 @@ def history_picture(history: History) -> Picture | None:
         axis.set_visible(False)
     _key(figure)
     seeds = len({row.get("seed") for row in history})
-    caption = "Loss on train and validation (left scale) and macro AUROC on validation (right scale), each stage."
+    caption = (
+        f"Loss on train and validation (left scale) and {auroc_of(labels)} on validation (right scale), each stage."
+    )
     if seeds > 1:
         caption += f" Thin: each of {seeds} training seeds; thick: their mean, as far as all of them trained."
-    return Picture("training", "Training curves", caption, figure)
+    return Picture("training", "Training curves", caption, figure, "Train and validation splits.")
 
 
 def _curve(axis: Axes, rows: History, *, key: str, **look) -> None:

@@ -11,6 +11,9 @@ from medpatch.evaluate.name import Group, style
 from medpatch.evaluate.summary import ModelResult, Score
 from medpatch.evaluate.table import as_printed, point
 
+ORACLE_TICK = (-0.3, 0.1)
+"""Ends below and above the row, in rows: the value is written above."""
+
 
 def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Picture:
     """One row per model, best AUROC on top."""
@@ -20,7 +23,7 @@ def leaderboard_picture(results: Sequence[ModelResult], *, level: float) -> Pict
         _row(left, y, estimate=result.macro.auroc, model=result.model)
         _row(right, y, estimate=result.macro.auprc, model=result.model)
         if result.oracle_auroc is not None:
-            left.plot([result.oracle_auroc] * 2, [y - 0.32, y + 0.32], color=INK, linewidth=1.6)
+            left.plot([result.oracle_auroc] * 2, [y + end for end in ORACLE_TICK], color=INK, linewidth=1.6)
     left.set_yticks(range(len(ranked)), [style(r.model).label for r in ranked])
     for axis, title in ((left, "AUROC"), (right, "AUPRC")):
         panel_title(axis, title, fontsize=10)

@@ -34,6 +34,11 @@ HEAD_WORDS = {
 """What MedPatch's outputs are; "late" alone would be taken for the rival of that name."""
 
 
+def auroc_of(labels: int) -> str:
+    """What the AUROC of a task of so many labels is called."""
+    return "macro AUROC" if labels > 1 else "AUROC"
+
+
 class Group(StrEnum):
     """Kind of clinical condition."""
 

@@ -132,16 +132,16 @@ def _html(block: Block, folder: Path) -> str:
         case Subheading(text):
             return f"<h3>{escape(text)}</h3>"
         case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
+            return f"<p>{_text(text)}</p>"
         case Bullets(items):
-            return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+            return "<ul>" + "".join(f"<li>{_text(item)}</li>" for item in items) + "</ul>"
         case Image(file, alternative, caption):
             content = (folder / file).read_bytes()
             return (
                 f'<figure><img{TALL if _is_tall(content) else ""} width="{_shown_width(content)}" '
                 f'alt="{escape(alternative)}" '
                 f'src="data:image/png;base64,{base64.b64encode(content).decode()}">'
-                f'<figcaption class="caption">{escape(caption)}</figcaption></figure>'
+                f'<figcaption class="caption">{_text(caption)}</figcaption></figure>'
             )
         case Table():
             return _html_table(block)
@@ -158,7 +158,7 @@ def _html_table(table: Table) -> str:
     rows = "\n".join(
         f"<tr{STRONG if place in table.strong else ''}>{cells(row, 'td')}</tr>" for place, row in enumerate(table.rows)
     )
-    caption = f'<p class="caption">{escape(table.caption)}</p>' if table.caption else ""
+    caption = f'<p class="caption">{_text(table.caption)}</p>' if table.caption else ""
     head = f"<thead><tr>{cells(table.columns, 'th')}</tr></thead>"
     look = [name for name, holds in _table_looks(table).items() if holds]
     named = f' class="{" ".join(look)}"' if look else ""
@@ -176,8 +176,13 @@ def _table_looks(table: Table) -> dict[str, bool]:
 
 def _breakable(cell: str, tag: str) -> str:
     """The text, breakable between a value and its interval but not inside it; a heading in one piece."""
-    text = re.sub(r"\[[^\]]*\]|\([\d., \u2212]+\)", lambda found: found.group().replace(" ", "\u00a0"), escape(cell))
+    text = re.sub(r"\[[^\]]*\]|\([\d., \u2212]+\)", lambda found: found.group().replace(" ", "\u00a0"), _text(cell))
     return f"<span>{text}</span>" if tag == "th" else text
+
+
+def _text(text: str) -> str:
+    """Escaped; what stands between backticks is a command."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _look(cell: str, is_words: bool) -> str:

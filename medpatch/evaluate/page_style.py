@@ -34,6 +34,7 @@ table.upright td:not(:first-child) { white-space: nowrap; }
 tr.strong td { font-weight: 700; background: var(--tint); }
 .caption { color: var(--grey); font-size: .86rem; max-width: 54rem; margin: .5rem 0 0; }
 figure { margin: 1.2rem 0; break-inside: avoid; }
+code { font: .92em ui-monospace, "DejaVu Sans Mono", monospace; }
 img { max-width: 100%; height: auto; }
 .made-up { color: #fff; background: var(--warn); padding: .5rem .9rem; font-weight: 600; border-radius: 3px; }
 @media (max-width: 62rem) {
@@ -48,7 +49,8 @@ img { max-width: 100%; height: auto; }
                                    border-right: 1px solid var(--rule); }
   tr.strong td:first-child { background: var(--tint); }
   figure { overflow-x: auto; } figcaption { position: sticky; left: 0; }
-  img { max-width: max(100%, 40rem); }
+  code { font: .92em ui-monospace, "DejaVu Sans Mono", monospace; }
+img { max-width: max(100%, 40rem); }
 }
 @media print {
   @page { size: A4; margin: 16mm 13mm 18mm; @bottom-right { content: counter(page) " / " counter(pages);

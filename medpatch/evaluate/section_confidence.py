@@ -15,10 +15,11 @@ from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import ABSENT, Table, count, number, percent
 
 MEASURES = (
-    "high_share", "high_share_positive", "high_share_negative", "accuracy_high", "accuracy_low", "ece_before",
-    "ece_after", "nll_before", "nll_after",
+    "high_share", "high_share_positive", "high_share_negative", "accuracy_high_prior", "accuracy_low_prior",
+    "accuracy_high", "accuracy_low", "ece_before", "ece_after", "nll_before", "nll_after",
 )  # fmt: skip
-
+SHARES = 7
+"""So many of them are shares, the others errors."""
 
 ByModality = Mapping[str, Sequence[ConfidenceReport]]
 """Modality -> its report of every training seed."""
@@ -44,24 +45,27 @@ def confidence_section(reports: Sequence[ConfidenceReport], *, shown: Disclosure
 def modality_table(found: ByModality, *, shown: Disclosure) -> Table:
     """One row per modality, mean over labels and seeds."""
     columns = (
-        "Modality", "Stays", "Tokens", "High", "High, of positives", "High, of negatives", "Accuracy high",
-        "Accuracy low", "ECE before", "ECE after", "NLL before", "NLL after",
+        "Modality", "Stays", "Tokens", "High", "High, of positives", "High, of negatives",
+        "Accuracy at prevalence, high", "Accuracy at prevalence, low", "Accuracy at 0.5, high", "Accuracy at 0.5, low",
+        "ECE before", "ECE after", "NLL before", "NLL after",
     )  # fmt: skip
     rows = []
     for modality, reports in found.items():
         labels = [label for report in reports for label in report.labels]
         mean = {measure: _mean(labels, measure) for measure in MEASURES}
-        shares = (percent(mean[measure]) for measure in MEASURES[:5])
-        errors = (number(mean[measure]) for measure in MEASURES[5:])
+        shares = (percent(mean[measure]) for measure in MEASURES[:SHARES])
+        errors = (number(mean[measure]) for measure in MEASURES[SHARES:])
         stays, key = shown.words(held_out(modality)), shown.of(held_out(modality))
         tokens = max((label.tokens for label in labels), default=0)
         rows.append((_words(modality), stays, ABSENT if key is None else count(tokens), *shares, *errors))
     caption = (
         "Validation tokens that chose neither weights nor epoch of the token predictor. High: share of tokens in the "
         "high-confidence part; of positives: among tokens of stays with the label. Unless the published score is set, "
-        "high means far from what the prevalence alone says, not near 0 or 1: of a rare label the high tokens are "
-        "those that raise an alarm, most of them in stays without it. That is why their accuracy, of the 0.5 decision "
-        "of a token, may be low where that of the others is one minus the prevalence. ECE and NLL: expected "
+        "high means far from what the prevalence alone says, not near 0 or 1. Accuracy at prevalence: of the decision "
+        "that a token is positive where it says more than the train prevalence; a dash if training did not measure it. "
+        "Accuracy at 0.5: positive where it says more than 0.5. Of a rare label a token may triple the odds, "
+        "and so be high, and still stay below 0.5, so that the accuracy of high tokens there may be low though most of "
+        "them are right to be alarmed, and that of the others is near one minus the prevalence. ECE and NLL: expected "
         "calibration error and mean cross-entropy of the tokens before and after the temperature, which is fitted on "
         "these same tokens: after it, they can only look better than they would "
         f"elsewhere. Means over labels{_and_seeds(found)}."
@@ -116,7 +120,7 @@ def confidence_picture(found: ByModality) -> Picture:
     )
     if (seeds := _seeds(found)) > 1:
         caption += f" Thin: each of {seeds} training seeds; thick: all their tokens together."
-    return Picture("confidence", "Accuracy against confidence", caption, figure)
+    return Picture("confidence", "Accuracy against confidence", caption, figure, "Validation split: held-out tokens.")
 
 
 def _line(axis: Axes, reports: Sequence[ConfidenceReport], *, when: str, **look) -> None:

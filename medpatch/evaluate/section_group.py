@@ -67,7 +67,8 @@ def missing_section(
         items.append(_forest(combined, verdict, name="combinations", title="By exact combination of modalities",
                              what="each combination", shown=shown))  # fmt: skip
     if curves:
-        items += [drop_picture(curves, level=level, runs=verdict.runs), drop_table(curves, level=level, shown=shown)]
+        items.append(drop_picture(curves, level=level, runs=verdict.runs))
+        items.append(drop_table(curves, level=level, labels=len(config.labels), shown=shown))
     if verdict.own_stays:
         items.append(subset_table(verdict.own_stays, level=level, shown=shown))
     items.append(_availability(verdict))
@@ -131,11 +132,12 @@ def _note(config: EvaluateConfig, what: str) -> str:
     )
 
 
-def drop_table(curves: Sequence[DropCurve], *, level: float, shown: Disclosure) -> Table:
-    """AUROC at every share, one row per modality."""
+def drop_table(curves: Sequence[DropCurve], *, level: float, labels: int, shown: Disclosure) -> Table:
+    """AUROC at every share, one row per modality, of a task of so many labels."""
     columns = ("Modality taken away", "Stays that have it", *(f"{s:.0%} of them" for s in curves[0].share))
     rows = tuple((_words(c.modality), shown.words(having(c.modality)), *(interval(e) for e in c.auroc)) for c in curves)
-    return Table("drop", "A modality taken away", columns, rows, f"Macro AUROC [{level:.0%} CI] over all test stays.")
+    caption = f"{'Macro ' if labels > 1 else ''}AUROC [{level:.0%} CI] over all test stays."
+    return Table("drop", "A modality taken away", columns, rows, caption)
 
 
 def drop_picture(curves: Sequence[DropCurve], *, level: float, runs: int) -> Picture:

@@ -81,7 +81,7 @@ def words(table: Table) -> tuple[bool, ...]:
 
 def number(value: float | None, digits: int = DIGITS) -> str:
     """Fixed digits; a dash where there is no value."""
-    return ABSENT if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
+    return ABSENT if value is None or not math.isfinite(value) else _plain(f"{value:.{digits}f}")
 
 
 def point(estimate: Estimate, digits: int = DIGITS) -> str:
@@ -90,8 +90,8 @@ def point(estimate: Estimate, digits: int = DIGITS) -> str:
 
 
 def signed(value: float, digits: int = DIGITS) -> str:
-    """Like `number`, with + or −."""
-    return ABSENT if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", "−")
+    """Like `number`, with + or −; what is 0 in these digits has neither."""
+    return ABSENT if not math.isfinite(value) else _plain(f"{value:+.{digits}f}")
 
 
 def p_value(value: float | None) -> str:
@@ -103,7 +103,7 @@ def p_value(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """Whole percent."""
-    return ABSENT if value is None or not math.isfinite(value) else f"{value:.0%}".replace("-", "−")
+    return ABSENT if value is None or not math.isfinite(value) else _plain(f"{value:.0%}")
 
 
 def count(value: int) -> str:
@@ -126,6 +126,11 @@ def as_printed(estimate: Estimate) -> Estimate:
     """
     value, low, high = (round(end, DIGITS) for end in (estimate.value, estimate.low, estimate.high))
     return replace(estimate, value=value, low=low, high=high)
+
+
+def _plain(text: str) -> str:
+    """A number's text with a minus sign, and without any sign in front of a zero."""
+    return text.replace("-", "−") if any(digit in text for digit in "123456789") else text.lstrip("+-")
 
 
 def _bold(cell: str, is_strong: bool) -> str:

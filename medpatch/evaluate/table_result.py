@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from medpatch.evaluate.census import ALL, JUDGED, PATIENTS, POSITIVES, STAYS, available, positives_of
 from medpatch.evaluate.compare import Comparison
-from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, style
+from medpatch.evaluate.name import HEAD_MODELS, MEDPATCH, auroc_of, style
 from medpatch.evaluate.oracle import strongest_single
 from medpatch.evaluate.summary import ModelResult, Score
 from medpatch.evaluate.suppress import Disclosure, Key
@@ -85,9 +85,10 @@ def difference_table(results: Sequence[ModelResult], *, level: float, best_singl
     shown = [r for r in results if r.difference is not None and r.model != best_single]
     rows = tuple((style(r.model).label, interval(r.difference, plus=True)) for r in shown)
     rival = style(best_single).label
+    mean = auroc_of(results[0].macro.labels_total)
     columns = ("Model", f"AUROC minus {rival} [{level:.0%} CI]")
     caption = (
-        f"{rival} is the single modality with the best macro AUROC on validation. The same resampled patients for "
+        f"{rival} is the single modality with the best {mean} on validation. The same resampled patients for "
         "both; an interval that holds 0 does not show a difference."
     )
     return Table("fusion_gain", "Difference from the best single modality", columns, rows, caption)

@@ -33,6 +33,7 @@ def report_tokens(
         scaled=(held.logits / per_token).cpu().numpy(),
         is_high=(held.score(scorer) >= scorer.threshold).cpu().numpy(),
         temperature=(temperature if temperature.dim() == 1 else temperature.mean(dim=0)).cpu().numpy(),
+        prior_logit=scorer.prior_logit.cpu().numpy(),
         label_names=label_names,
     )
     return ConfidenceReport(modality=str(modality), stays=stays, labels=labels)

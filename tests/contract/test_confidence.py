@@ -28,6 +28,7 @@ def measured(*, temperature: float = 1.0) -> LabelConfidence:
         scaled=logit / temperature,
         is_high=np.array([[True], [True], [False], [False]]),
         temperature=np.array([temperature]),
+        prior_logit=np.log([0.3 / 0.7]),
         label_names=("x",),
     )
     return found
@@ -39,6 +40,12 @@ def test_shares_and_accuracies_by_hand() -> None:
     assert (found.high_share, found.high_share_positive, found.high_share_negative) == (0.5, 0.5, 0.5)
     # high: 0.9 right, 0.9 wrong; low: 0.2 right, 0.4 wrong
     assert (found.accuracy_high, found.accuracy_low) == (0.5, 0.5)
+
+
+def test_decision_at_the_prevalence_by_hand() -> None:
+    found = measured()
+    # against 0.3 the token that says 0.4 of a positive is right; 0.9 of a negative stays wrong
+    assert (found.accuracy_high_prior, found.accuracy_low_prior) == (0.5, 1.0)
 
 
 def test_calibration_by_hand() -> None:
@@ -69,6 +76,7 @@ def test_class_without_tokens_is_none() -> None:
         scaled=np.zeros((3, 1)),
         is_high=np.zeros((3, 1), bool),
         temperature=np.ones(1),
+        prior_logit=np.zeros(1),
         label_names=("x",),
     )
     assert found.high_share_positive is None

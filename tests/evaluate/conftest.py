@@ -41,7 +41,13 @@ def confidence_reports(config: PipelineConfig) -> tuple[ConfidenceReport, ...]:
     logit = 2 * (label - 0.5 + random.normal(size=label.shape))
     temperature = np.full(count, 2.0)
     labels = measure_confidence(
-        logit, label, scaled=logit / 2, is_high=np.abs(logit) > 2, temperature=temperature, label_names=config.labels
+        logit,
+        label,
+        scaled=logit / 2,
+        is_high=np.abs(logit) > 2,
+        temperature=temperature,
+        prior_logit=np.full(count, np.log(0.3 / 0.7)),
+        label_names=config.labels,
     )
     return tuple(ConfidenceReport(modality=m, stays=80, labels=labels) for m in MODALITIES)
 

@@ -41,6 +41,21 @@ def test_report_of_an_older_version_shows_what_it_has(one) -> None:
     assert "before" not in picture.caption
 
 
+def test_high_tokens_are_judged_at_the_prevalence_beside_the_half(one) -> None:
+    # high tokens of a rare label: over its prevalence, in stays that have it, and below 0.5
+    rare = [
+        replace(r, labels=tuple(replace(x, accuracy_high=0.05, accuracy_high_prior=0.95) for x in r.labels))
+        for r in one
+    ]
+    (table,) = tables_in([confidence_section(rare, shown=SHOWN)])
+    found = dict(zip(table.columns, table.rows[0], strict=True))
+    assert (found["Accuracy at prevalence, high"], found["Accuracy at 0.5, high"]) == ("95%", "5%")
+    assert "high means far from what the prevalence alone says" in table.caption
+    old = [replace(r, labels=tuple(replace(x, accuracy_high_prior=None) for x in r.labels)) for r in one]
+    (table,) = tables_in([confidence_section(old, shown=SHOWN)])
+    assert dict(zip(table.columns, table.rows[0], strict=True))["Accuracy at prevalence, high"] == "–"
+
+
 def test_several_seeds_are_drawn_thinly_and_their_numbers_averaged(one) -> None:
     other = tuple(replace(r, labels=tuple(replace(x, high_share=x.high_share + 0.2) for x in r.labels)) for r in one)
     section = confidence_section((*one, *other), shown=SHOWN)

@@ -33,7 +33,7 @@ def test_curves_show_every_seed_thinly_and_their_mean_as_far_as_all_trained() ->
         for seed, series in losses.items()
         for e, loss in enumerate(series)
     ]
-    picture = history_picture(rows)
+    picture = history_picture(rows, labels=1)
     lines = picture.figure.axes[0].get_lines()
     first, second, mean = (np.asarray(line.get_ydata()) for line in lines[:3])
     np.testing.assert_allclose(first, losses[1])
@@ -41,6 +41,6 @@ def test_curves_show_every_seed_thinly_and_their_mean_as_far_as_all_trained() ->
     np.testing.assert_allclose(mean, [0.8, 0.6])
     assert lines[0].get_linewidth() < lines[2].get_linewidth()
     assert "each of 2 training seeds" in picture.caption
-    alone = history_picture([row for row in rows if row["seed"] == 1])
+    alone = history_picture([row for row in rows if row["seed"] == 1], labels=25)
     assert len(alone.figure.axes[0].get_lines()) == 2
     assert "seeds" not in alone.caption

@@ -102,7 +102,7 @@ def test_arm_that_predicts_the_same_shows_no_difference(tmp_path: Path, mortalit
     run: SplitPrediction = read_predictions(path, Split.TEST, label_names=mortality.labels)
     table = arm_table((run,), {Arm.WITHOUT_DN: (run,)}, config=mortality.evaluate)
     assert [row[0] for row in table.rows] == ["As configured", "Without discharge notes"]
-    assert table.rows[1][4:] == ("+0.000 [+0.000, +0.000]", "1.000")
+    assert table.rows[1][4:] == ("0.000 [0.000, 0.000]", "1.000")
 
 
 def test_trainings_that_report_different_heads_are_said_to(tmp_path: Path, mortality: PipelineConfig) -> None:

@@ -55,3 +55,10 @@ def test_every_position_has_its_own_temperature_and_the_mean_is_named() -> None:
 def test_a_scorer_without_temperature_says_the_same_before_and_after() -> None:
     found = reported(scorer(temperature=[5.0], use_temperature=False))
     assert (found.ece_before, found.temperature) == (pytest.approx(found.ece_after), 1.0)
+
+
+def test_decision_at_the_prevalence_is_that_of_the_scorer() -> None:
+    made = TokenScorer(3, [0.3], score=Score.CONFIDENCE, threshold=0.7, use_temperature=False, positions=0)
+    found = reported(made)
+    # low: 0.4 of a positive, over 0.3 and below 0.5
+    assert (found.accuracy_low_prior, found.accuracy_low) == (1.0, 0.0)
