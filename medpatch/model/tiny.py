@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from medpatch.config.error import ConfigError
 from medpatch.config.model import TINY
 
-WIDTH = 32
+IMAGE_WIDTH, NOTE_WIDTH = 32, 64
 KERNEL = 5
+WORD_DROPOUT, EMBEDDING_STD = 0.3, 0.1
 CELLS_PER_SIDE = 8
 IMAGE_CHANNELS = 3
 
@@ -27,12 +28,14 @@ class TinyNoteShape:
         max_position_embeddings: longest chunk.
         hidden_size: width of a token.
         kernel_size: words that a token sees, itself in the middle.
+        word_dropout: share of words that are hidden, drawn anew in every training step.
     """
 
     vocab_size: int
     max_position_embeddings: int
-    hidden_size: int = WIDTH
+    hidden_size: int = NOTE_WIDTH
     kernel_size: int = KERNEL
+    word_dropout: float = WORD_DROPOUT
 
 
 class TinyNote(nn.Module):
@@ -40,6 +43,7 @@ class TinyNote(nn.Module):
 
     A word and its neighbours ("no", "without") say what there is to say in a small vocabulary. A convolution
     learns that from a thousand notes, where attention from nothing needs more notes and several times the time.
+    Hidden words and embeddings that start small keep it from learning a thousand notes by heart.
     """
 
     kind = "tiny_note"
@@ -50,15 +54,19 @@ class TinyNote(nn.Module):
         self.config = shape
         width = shape.hidden_size
         self.embedding = nn.Embedding(shape.vocab_size, width)
+        nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.neighbours = nn.Conv1d(width, width, shape.kernel_size, padding=shape.kernel_size // 2)
         self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
         """`last_hidden_state` (R, L, D) from ids and mask (R, L); padding is silent, like the end of a chunk."""
-        word = self.embedding(input_ids) * attention_mask.unsqueeze(-1)  # (R, L, D)
-        seen = self.neighbours(word.transpose(1, 2)).transpose(1, 2)
-        return SimpleNamespace(last_hidden_state=self.norm(word + self.mix(seen)))
+        seen = attention_mask
+        if self.training:
+            seen = seen * (torch.rand(seen.shape, device=seen.device) >= self.config.word_dropout)
+        word = self.embedding(input_ids) * seen.unsqueeze(-1)  # (R, L, D)
+        around = self.neighbours(word.transpose(1, 2)).transpose(1, 2)
+        return SimpleNamespace(last_hidden_state=self.norm(word + self.mix(around)))
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class TinyImageShape:
     """
 
     image_size: int
-    hidden_size: int = WIDTH
+    hidden_size: int = IMAGE_WIDTH
 
 
 class TinyImage(nn.Module):
