@@ -23,10 +23,14 @@ WITH report AS (
         CASE
             WHEN $without_cxr_reports THEN nullif(regexp_extract(n.text, c.title_pattern, 1), '')
         END AS title,
+        -- a chest tube or chest pain is no picture of the chest
+        regexp_replace(
+            coalesce(title, left(n.text, c.untitled_length)), c.ignored_pattern, ' ', 'g'
+        ) AS words,
         CASE
             WHEN NOT $without_cxr_reports THEN FALSE
-            WHEN title IS NULL THEN regexp_matches(left(n.text, c.untitled_length), c.untitled_pattern)
-            ELSE regexp_matches(title, c.chest_pattern) AND NOT regexp_matches(title, c.other_pattern)
+            WHEN title IS NULL THEN regexp_matches(words, c.untitled_pattern)
+            ELSE regexp_matches(words, c.chest_pattern) AND NOT regexp_matches(words, c.other_pattern)
         END AS is_left_out
     FROM stay AS s
     CROSS JOIN stg_extraction_rule AS r
