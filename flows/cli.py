@@ -29,6 +29,7 @@ from medpatch.config.name import Profile, Task
 from medpatch.config.override import parse_overrides
 from medpatch.config.preset import PresetName
 from medpatch.config.runner import Runner, RunnerConfig, Training
+from medpatch.contract.disk import full_disk_told
 from medpatch.contract.refresh import Step
 
 app = typer.Typer(
@@ -209,7 +210,7 @@ def _run_until(
             say_nothing_to_do(run, artefact)
             return
         needs_worker = runner is not None and runner.training is Training.GPU_QUEUE
-        with api_server(paths, needs_worker=needs_worker) as api:
+        with full_disk_told(paths.work_dir), api_server(paths, needs_worker=needs_worker) as api:
             from flows.local import run_locally
 
             api.wait()

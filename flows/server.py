@@ -1,7 +1,9 @@
 """The Prefect server that a command talks to: the one that runs, or one of its own that ends with it."""
 
+import errno
 import gc
 import logging
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,8 +19,9 @@ from flows.process import start_tethered
 from flows.record import HOST, PREFECT, answers, read_record
 from flows.run_command import log_tail
 from flows.watch import end_with, watched
-from medpatch.config.error import ServiceError
+from medpatch.config.error import MedPatchError, ServiceError
 from medpatch.config.path import PathConfig, child_environment, prefect_api, set_prefect_api
+from medpatch.contract.disk import full_disk
 from medpatch.contract.lock import lock
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
 DRAIN_SECONDS = 5.0
 POLL_SECONDS = 0.05
+STORE_BYTES = 16 * 2**20
+"""A new store of Prefect's and its journal take a third of it."""
 VIEW = "View at http"
 IMPORTED_LATE = "fastapi.encoders"
 """Prefect imports it when a flow begins; there is time for it while the server starts."""
@@ -114,7 +119,7 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
         deadline = time.monotonic() + READY_SECONDS
         while not answers(f"{api}/health"):
             if process.poll() is not None:
-                raise ServiceError(f"Prefect's temporary server ended with code {process.returncode}; {log_tail(log)}")
+                raise _ended(process.returncode, log)
             if time.monotonic() > deadline:
                 raise ServiceError(f"Prefect's temporary server did not answer in time; {log_tail(log)}")
             time.sleep(POLL_SECONDS)
@@ -137,6 +142,13 @@ def _temporary(paths: PathConfig) -> Iterator[Api]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _ended(code: int, log: Path) -> MedPatchError:
+    """Why the server could not start; one that finds no room for its store finds none for its log either."""
+    if shutil.disk_usage(log.parent).free < STORE_BYTES:
+        return full_disk(log.parent.parent, OSError(errno.ENOSPC, "no room for Prefect's store"))
+    return ServiceError(f"Prefect's temporary server ended with code {code}; {log_tail(log)}")
 
 
 def say_where_to_look(work_dir: Path) -> None:

@@ -1,7 +1,9 @@
 """What many tests share, each built once: offline settings, a made-up tree, the Prefect harness."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,45 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         yield
+
+
+SMALL_DISK = """
+mount -t tmpfs -o "size=$1" none "$2" || exit 77
+disk=$2; shift 2
+"$@"; code=$?
+echo; echo "left on the disk:"; cd "$disk"; find . -mindepth 1
+exit $code
+"""
+
+
+@dataclass(frozen=True)
+class OnSmallDisk:
+    """How a command ended whose folder was a disk of its own, and what it left there."""
+
+    code: int
+    said: str
+    left: list[str]
+
+
+@pytest.fixture(scope="session")
+def on_small_disk() -> Callable[..., OnSmallDisk]:
+    """Run a command while a folder is a disk of a size such as "64k"; skips where nobody may mount one.
+
+    The disk is a real one, in memory, seen by the command alone and gone with it.
+    """
+    unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK, "sh"]
+
+    def run(command: list[str], *, folder: Path, size: str) -> OnSmallDisk:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            ended = subprocess.run(
+                [*unshare, size, str(folder), *command], cwd=REPOSITORY_DIR, capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            pytest.skip("no unshare(1) to mount a small disk with")
+        if "left on the disk:" not in ended.stdout:
+            pytest.skip("mounting a small disk is not permitted here")
+        said, left = ended.stdout.rsplit("left on the disk:", 1)
+        return OnSmallDisk(ended.returncode, said + ended.stderr, sorted(left.split()))
+
+    return run

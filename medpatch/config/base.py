@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """A configuration value: immutable, hashable, and closed to unknown keys."""
+    """A configuration value: immutable, hashable, closed to unknown keys and to numbers that are none (inf, nan)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False, allow_inf_nan=False)
 
     def flatten(self) -> dict[str, Any]:
         """Every leaf as ``section.field`` -> plain JSON value, sorted by name (what MLflow logs)."""

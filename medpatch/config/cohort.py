@@ -38,6 +38,8 @@ class Correction(StrEnum):
     """Deviates: a report counts only if it is stored before the window ends, or has no stored time."""
     NOTE_TIME_ORDER = "note_time_order"
     """Deviates: notes are joined, and the discharge note chosen, in order of time."""
+    NOTE_ONCE = "note_once"
+    """Deviates: a row of the radiology table that repeats another word for word is joined once."""
 
 
 class CohortConfig(Frozen):

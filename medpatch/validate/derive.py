@@ -128,14 +128,26 @@ def cxr_frame(cxr: pl.LazyFrame, stay: pl.LazyFrame, *, windows: pl.LazyFrame) -
 
 
 def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, *, windows: pl.LazyFrame) -> pl.DataFrame:
-    """A note table without its text, plus text_length, stay_notes, hours_to_window_end and clock_difference_hours.
+    """A note table without its text, plus what is counted of each note.
 
-    text_length is in bytes, 0 for no text; stay_notes counts the notes of the stay.
+    Returns:
+        plus text_length (bytes, 0 for no text), stay_notes (notes of the stay), copies (rows of the stay that are the
+        same, this one included), versions (different rows of the stay with this note_id; null without one),
+        hours_to_window_end, clock_difference_hours.
     """
+    content = pl.struct("charttime", "storetime", pl.col("text").hash())
     lean = note.with_columns(
         pl.col("text").str.len_bytes().fill_null(0).cast(pl.Int64).alias("text_length"),
         pl.len().over("stay_id").cast(pl.Int64).alias("stay_notes"),
+        content.hash().alias("content"),
     ).drop("text")
+    lean = lean.with_columns(
+        pl.len().over("stay_id", "note_id", "content").cast(pl.Int64).alias("copies"),
+        pl.when(pl.col("note_id").is_not_null())
+        .then(pl.col("content").n_unique().over("stay_id", "note_id"))
+        .cast(pl.Int64)
+        .alias("versions"),
+    ).drop("content")
     left = (pl.col("window_hours") - pl.col("hours_after_intime")).alias("hours_to_window_end")
     placed = lean.join(windows, on="stay_id", how="left").with_columns(left).drop("window_hours")
     return _with_clock(placed, stay, clock="charttime")

@@ -147,7 +147,8 @@ def _settle(results: Iterable[GateResult]) -> list[GateResult]:
     judged = list(results)
     for result in judged:
         for outcome in result.failed("warning"):
-            logger.warning("%s: %s", result.artifact, sentence(outcome, unit=result.unit))
+            found = sentence(outcome, unit=result.unit)
+            logger.warning("%s: %s What to do: %s", result.artifact, found, result.remedy)
     failed = [result for result in judged if not result.is_passed]
     if failed:
         raise GateError("\n".join(failure_text(result) for result in failed), judged)

@@ -15,6 +15,11 @@ TEN_YEARS_HOURS = 87_600.0
 """Notes of an admission may lie far from the ICU stay, not a decade."""
 CHANCE = 4.0
 """Standard errors by which a share may miss its target before it is remarkable."""
+NOTE_ORIGIN = {
+    Modality.RR: ("note/radiology", "sql/5_modality/radiology_report.sql"),
+    Modality.DN: ("note/discharge", "sql/5_modality/discharge_note.sql"),
+}
+"""Raw file of the notes, without its suffix, and the query that chooses among them."""
 MANY_TOKENS = 10_000_000
 MANY_NOTES = 1_000_000_000
 PREVALENCE = {Task.IN_HOSPITAL_MORTALITY: (0.01, 0.5), Task.PHENOTYPING: (0.001, 0.85)}
@@ -40,13 +45,20 @@ def note_parameters(config: PipelineConfig, *, modality: Modality) -> dict[str, 
     """When notes may have been written, hours after intime and before the window's end, and how many there may be.
 
     Where the whole stay is watched, every report of the admission is taken unless a correction or an arm says
-    otherwise, and so is the discharge note, which is written at its end.
+    otherwise, and so is the discharge note, which is written at its end: one without a time is then only a warning.
+    So is a report that is joined twice where the published extraction does so.
     """
     window = config.cohort.window_hours
     is_known_arm = TextArm.REPORTS_KNOWN_BY_WINDOW_END in config.modality.text_arms
     is_limited = modality is Modality.RR and (Correction.REPORT_WINDOW in config.cohort.rules or is_known_arm)
     is_forbidden = modality is Modality.DN and config.cohort.task is Task.IN_HOSPITAL_MORTALITY
+    raw_file, query = NOTE_ORIGIN[modality]
+    is_once = Correction.NOTE_ONCE in config.cohort.rules
     return {
+        "raw_file": raw_file,
+        "query": query,
+        "undated_severity": "critical" if window is not None or is_limited else "warning",
+        "repeated_severity": "critical" if is_once else "warning",
         "note_from_hours": -TEN_YEARS_HOURS if window is None else -EDGE_HOURS,
         "note_to_hours": TEN_YEARS_HOURS if window is None else window + EDGE_HOURS,
         # with a fixed window, note_to_hours says the same

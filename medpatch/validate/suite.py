@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from medpatch.config.error import ConfigError
@@ -50,26 +51,29 @@ def suite_names(*, folder: Path = EXPECTATION_DIR) -> tuple[str, ...]:
 
 
 def load_suite(name: str, parameters: Mapping[str, Any], *, folder: Path = EXPECTATION_DIR) -> Suite:
-    """The suite of that name with `{"$PARAMETER": name}` replaced by values.
+    """The suite of that name with `{"$PARAMETER": name}`, and `{name}` in its remedy, replaced by values.
 
     Raises:
         ConfigError: no such suite, a malformed one, or parameters that it lacks or does not know.
     """
     raw = read_suite(name, folder=folder)
-    wanted = set(parameter_names(raw))
+    wanted = {*parameter_names(raw), *(name for _, name, _, _ in Formatter().parse(raw["remedy"]) if name)}
     missing, surplus = sorted(wanted - set(parameters)), sorted(set(parameters) - wanted)
     if missing or surplus:
         raise ConfigError(
             f"expectations/{name}.json: parameters missing {missing}, unknown {surplus}; it takes "
             f"{sorted(wanted)}; bind them in medpatch/validate/parameter.py"
         )
+    expectations = tuple(_bound(expectation, parameters) for expectation in raw["expectations"])
+    for number, expectation in enumerate(expectations):
+        _check_severity(expectation["severity"], where=f"expectations/{name}.json, expectation {number}")
     return Suite(
         name=name,
         judges=raw["judges"],
         unit=raw["unit"],
-        remedy=raw["remedy"],
+        remedy=raw["remedy"].format(**parameters),
         key=tuple(raw["key"]),
-        expectations=tuple(_bound(expectation, parameters) for expectation in raw["expectations"]),
+        expectations=expectations,
     )
 
 
@@ -124,11 +128,16 @@ def _check_form(expectation: Mapping[str, Any], *, where: str, seen: set[str]) -
         raise ConfigError(f"{where}: needs type, kwargs, severity, and meta with name and why")
     if set(meta) - {"name", "why", "source"}:
         raise ConfigError(f"{where}: meta may hold name, why and source, not {sorted(meta)}")
-    if expectation["severity"] not in SEVERITIES:
-        raise ConfigError(f"{where}: severity {expectation['severity']!r} is not one of {SEVERITIES}")
+    if not list(parameter_names(expectation["severity"])):
+        _check_severity(expectation["severity"], where=where)
     if meta["name"] in seen:
         raise ConfigError(f"{where}: the name {meta['name']!r} is taken; each expectation has its own")
     seen.add(meta["name"])
+
+
+def _check_severity(severity: object, *, where: str) -> None:
+    if severity not in SEVERITIES:
+        raise ConfigError(f"{where}: severity {severity!r} is not one of {SEVERITIES}")
 
 
 def _bound(node: Any, parameters: Mapping[str, Any]) -> Any:

@@ -1,5 +1,5 @@
 -- Discharge summaries, numbered in the order of the file; charttime is a date without a clock time.
--- Grain:  one row per note_id.
+-- Grain:  one row per row of the file; file_order tells them apart, note_id may be absent or repeated.
 -- Reads:  raw_discharge.
 -- Params: none.
 SELECT

@@ -21,5 +21,6 @@ SELECT
     bool_or(is_on) FILTER (WHERE rule = 'race_group') AS groups_race,
     bool_or(is_on) FILTER (WHERE rule = 'report_window') AS always_limits_reports,
     bool_or(is_on) FILTER (WHERE rule = 'report_known') AS requires_stored_reports,
-    bool_or(is_on) FILTER (WHERE rule = 'note_time_order') AS orders_notes_by_time
+    bool_or(is_on) FILTER (WHERE rule = 'note_time_order') AS orders_notes_by_time,
+    bool_or(is_on) FILTER (WHERE rule = 'note_once') AS joins_a_note_once
 FROM chosen

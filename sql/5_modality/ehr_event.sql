@@ -3,12 +3,15 @@
 -- Reads:  ehr_measurement, stay, text_subject, ehr_variable, stg_extraction_rule.
 -- Params: none.
 WITH measured_at AS (
-    SELECT DISTINCT
+    SELECT
         subject_id,
         stay_id,
-        charttime
+        charttime,
+        bool_or(drop_reason IS NULL) AS is_known
     FROM ehr_measurement
-    WHERE drop_reason IS NULL
+    -- what came in too late for its own stay may be in time for another one that sees it
+    WHERE coalesce(drop_reason, 'stored after the window') = 'stored after the window'
+    GROUP BY ALL
 ),
 
 -- a time belongs to the stay of its measurements and to every stay of the subject that contains it
@@ -18,6 +21,7 @@ seen AS (
         stay_id,
         charttime
     FROM measured_at
+    WHERE is_known
     UNION
     SELECT
         m.subject_id,
@@ -51,10 +55,10 @@ cell AS (
     INNER JOIN ehr_measurement AS m ON w.subject_id = m.subject_id AND w.charttime = m.charttime
     CROSS JOIN stg_extraction_rule AS r
     WHERE
-        m.drop_reason IS NULL
+        coalesce(m.drop_reason, 'stored after the window') = 'stored after the window'
         -- not what was stored after the window of this stay, whatever stay it was measured for
         AND NOT coalesce(r.requires_stored_values AND m.storetime > w.window_end, FALSE)
-    GROUP BY w.subject_id, w.stay_id, w.hours_after_intime, m.variable
+    GROUP BY ALL
 )
 
 SELECT

@@ -1,6 +1,6 @@
 -- How many rows of each raw table every rule let through, and how many its release is said to have.
 -- Grain:  one row per source and rule, in the order in which they apply.
--- Reads:  stg_row_count, reject, release_count, row_use, cxr_study, radiology_report, discharge_note.
+-- Reads:  stg_row_count, reject, release_count, row_use, report_use, cxr_study, discharge_note.
 -- Params: none.
 WITH rejected AS (
     SELECT
@@ -33,9 +33,15 @@ kept AS (
         rows_kept
     FROM row_use
     UNION ALL
+    SELECT
+        source,
+        place,
+        rule,
+        rows_kept
+    FROM report_use
+    UNION ALL
     VALUES
     ('cxr_metadata', 99, 'chosen for a stay', (SELECT count(*) FROM cxr_study)),
-    ('radiology', 99, 'joined to a stay', (SELECT count(*) FROM radiology_report)),
     ('discharge', 99, 'chosen for a stay', (SELECT count(*) FROM discharge_note))
 )
 

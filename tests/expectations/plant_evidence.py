@@ -52,12 +52,21 @@ CXR: list[Case] = cases(
     },
 )
 
+SAME_ROW = {
+    "note_id": "300-RR-0",
+    "charttime": INTIME + 2 * HOUR,
+    "storetime": INTIME + 3 * HOUR,
+    "hours_after_intime": 2.0,
+}
+"""What the first report says, for the second one to say again; they share their text."""
+
 REPORT: list[Case] = cases(
     "note",
     {
         "stay_is_in_cohort": put("radiology_report", 0, 1, stay_id=999),
         "note_id_is_given": put("radiology_report", note_id=None),
-        "note_is_used_once": put("radiology_report", 1, note_id="300-RR-0"),
+        "note_is_used_once": put("radiology_report", 1, **SAME_ROW),
+        "note_id_names_one_text": put("radiology_report", 1, note_id="300-RR-0"),
         "note_order_is_unique": put("radiology_report", 1, note_order=0),
         "note_order_starts_at_zero": put("radiology_report", note_order=-1),
         "note_order_has_no_gap": put("radiology_report", 1, note_order=2),

@@ -1,9 +1,11 @@
 """The throw-away database: gone afterwards, whatever happened, and clear about a full disk."""
 
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -136,3 +138,17 @@ def test_full_disk_of_the_database_itself_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"the disk is full: .*work|work: .*more memory"):
         overflow()
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_disk_that_fills_while_tables_spill_is_named_and_left_empty(tmp_path: Path, on_small_disk: Callable) -> None:
+    script = f"""
+        from pathlib import Path
+        from medpatch.extract.connect import scratch_database
+        with scratch_database(Path({str(tmp_path / "disk")!r}), memory_limit="60MB") as connection:
+            connection.execute("CREATE TABLE t AS SELECT range AS n, hash(range) AS h FROM range(8_000_000)")
+    """
+    ended = on_small_disk([sys.executable, "-c", textwrap.dedent(script)], folder=tmp_path / "disk", size="4m")
+
+    assert ended.code == 1
+    assert re.search(rf"ResourceError: (the disk is full: .* below )?{tmp_path / 'disk'}", ended.said)
+    assert ended.left == []

@@ -34,6 +34,20 @@ def test_a_parameter_becomes_its_value(tmp_path: Path) -> None:
     assert suite.expectations[0]["kwargs"] == {"column": "age_years", "min_value": 18}
 
 
+def test_a_parameter_may_be_a_severity_and_stand_in_the_remedy(tmp_path: Path) -> None:
+    rule = RULE | {"severity": {"$PARAMETER": "how_bad"}}
+    folder = write(tmp_path, rule, remedy="look at {raw_file}")
+
+    suite = load_suite("made_up", {"youngest": 18, "how_bad": "warning", "raw_file": "hosp/patients"}, folder=folder)
+
+    assert suite.expectations[0]["severity"] == "warning"
+    assert suite.remedy == "look at hosp/patients"
+    with pytest.raises(ConfigError, match=r"parameters missing \['raw_file'\]"):
+        load_suite("made_up", {"youngest": 18, "how_bad": "warning"}, folder=folder)
+    with pytest.raises(ConfigError, match=r"made_up.json, expectation 0: severity 'fatal' is not one of"):
+        load_suite("made_up", {"youngest": 18, "how_bad": "fatal", "raw_file": "x"}, folder=folder)
+
+
 def test_a_missing_parameter_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"made_up.json: parameters missing \['youngest'\]"):
         load_suite("made_up", {}, folder=write(tmp_path, RULE))
