@@ -77,12 +77,19 @@ def on_small_disk() -> Callable[..., OnSmallDisk]:
     The disk is a real one, in memory, seen by the command alone and gone with it.
     """
     unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK, "sh"]
+    # a flow in this process may have set where Prefect keeps its store, which would not be the small disk then
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
     def run(command: list[str], *, folder: Path, size: str) -> OnSmallDisk:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             ended = subprocess.run(
-                [*unshare, size, str(folder), *command], cwd=REPOSITORY_DIR, capture_output=True, text=True, check=False
+                [*unshare, size, str(folder), *command],
+                cwd=REPOSITORY_DIR,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
             )
         except FileNotFoundError:
             pytest.skip("no unshare(1) to mount a small disk with")
