@@ -59,7 +59,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
                     cxr_name=TINY,
                     note_name=TINY,
                     is_note_frozen=False,
-                    width=32,
+                    width=64,
                 )
             ),
             "train": TrainConfig(
