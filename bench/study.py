@@ -4,6 +4,8 @@ A cell is one `medpatch leaderboard` over all models, or over MedPatch alone wit
 Cells that have a file are skipped and everything else is reused by the command itself, so that a study which was
 stopped goes on with the same command. `bench/study_table.py` makes the tables from what is there.
 
+With `--tuned FILE`, what `bench/tune.py` left, every model is trained at the learning rate that it did best at there.
+
 Run: python bench/study.py OUT [--subjects 4000] [--data-seeds 11 12 13] [--train-seeds 0 1 2] [--variants ...]
 """
 
@@ -15,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +63,7 @@ class Cell:
         train: seed of the training.
         variant: MAIN or key of ABLATIONS.
         rivals: of MAIN.
+        rates: part of the model and its learning rate; the others have the preset's.
     """
 
     task: str
@@ -68,6 +71,7 @@ class Cell:
     train: int
     variant: str
     rivals: str = "all"
+    rates: tuple[tuple[str, float], ...] = ()
 
     @property
     def stem(self) -> str:
@@ -82,16 +86,24 @@ class Cell:
     @property
     def overrides(self) -> dict[str, object]:
         """What `--set` is given; the report's own intervals are not read, so few resamples do."""
-        return {"train.seed": self.train, "evaluate.bootstrap_resamples": 20, **ABLATIONS.get(self.variant, {})}
+        rates = {f"train.rate.{part}": rate for part, rate in self.rates}
+        return {
+            "train.seed": self.train,
+            "evaluate.bootstrap_resamples": 20,
+            **rates,
+            **ABLATIONS.get(self.variant, {}),
+        }
 
 
-def cells(data: list[int], train: list[int], *, variants: list[str], tasks: list[str], rivals: str) -> Iterator[Cell]:
+def cells(
+    data: list[int], train: list[int], *, variants: list[str], tasks: list[str], rivals: str, rates: Mapping[str, dict]
+) -> Iterator[Cell]:
     """In an order that makes partial results useful: all data with the first training seed, then its ablations."""
     for number in train:
         for variant in variants:
             for seed in data:
                 for task in tasks:
-                    yield Cell(task, seed, number, variant, rivals)
+                    yield Cell(task, seed, number, variant, rivals, tuple(rates.get(task, {}).items()))
 
 
 def make_data(folder: Path, *, subjects: int, seed: int) -> None:
@@ -186,19 +198,9 @@ def keep(cell: Cell, run: RunContext, path: Path) -> dict[str, float]:
     return {name: round(macro(auroc(score, test.label)).value, 4) for name, score in scores.items()}
 
 
-def study(
-    out: Path,
-    *,
-    subjects: int,
-    data: list[int],
-    training: list[int],
-    variants: list[str],
-    tasks: list[str],
-    rivals: str,
-) -> None:
+def study(out: Path, everything: Sequence[Cell], *, subjects: int) -> None:
     """Every cell that has no file yet."""
     (out / "cell").mkdir(parents=True, exist_ok=True)
-    everything = list(cells(data, training, variants=variants, tasks=tasks, rivals=rivals))
     for number, cell in enumerate(everything, start=1):
         path = out / "cell" / f"{cell.stem}.npz"
         if path.exists():
@@ -223,18 +225,14 @@ if __name__ == "__main__":
     parser.add_argument("--train-seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
     parser.add_argument("--models", default="all", help="as of medpatch leaderboard; cells of others stay")
+    parser.add_argument("--tuned", type=Path, help="best.json of bench/tune.py")
     parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
     if chosen.out is None:  # hours of work are not begun unasked
         parser.print_help()
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-        study(
-            chosen.out.resolve(),
-            subjects=chosen.subjects,
-            data=chosen.data_seeds,
-            training=chosen.train_seeds,
-            variants=chosen.variants,
-            tasks=chosen.tasks,
-            rivals=chosen.models,
-        )
+        rates = json.loads(chosen.tuned.read_text()) if chosen.tuned else {}
+        data, seeds, tasks = chosen.data_seeds, chosen.train_seeds, chosen.tasks
+        every = cells(data, seeds, variants=chosen.variants, tasks=tasks, rivals=chosen.models, rates=rates)
+        study(chosen.out.resolve(), list(every), subjects=chosen.subjects)

@@ -1,7 +1,7 @@
 """The learning rate of every fusion model, each from the same few, by validation alone: equal tuning for a study.
 
 Encoders and token predictors are those of the preset; only what a model trains itself is trained at each rate, on a
-cohort of its own, which no table is made of.
+cohort of its own, which no table is made of. OUT/best.json is what `bench/study.py --tuned` takes.
 
 Run: python bench/tune.py OUT [--subjects 4000] [--data-seed 21] [--rates 0.001 0.003 0.01] [--tasks mortality]
 """
@@ -57,6 +57,7 @@ def main(out: Path, *, subjects: int, data: int, rates: Sequence[float], tasks: 
     out.mkdir(parents=True, exist_ok=True)
     path = out / "tune.json"
     found = json.loads(path.read_text()) if path.exists() else {}
+    chosen: dict[str, dict[str, float]] = {}
     make_data(out / f"raw-{data}", subjects=subjects, seed=data)
     for task in tasks:
         train(replace(Cell(task, data, SEED, MAIN), variant="tuning"), out)
@@ -69,6 +70,8 @@ def main(out: Path, *, subjects: int, data: int, rates: Sequence[float], tasks: 
                     replace_text(path, json.dumps(found, indent=1))
             best = max(rates, key=lambda rate: found[f"{task} {part} {rate:g}"])
             logger.info("%s %s: best %g", task, part, best)
+            chosen.setdefault(task, {})[part] = best
+            replace_text(out / "best.json", json.dumps(chosen, indent=1))
 
 
 if __name__ == "__main__":
