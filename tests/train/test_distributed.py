@@ -13,10 +13,13 @@ from medpatch.config.cohort import CohortConfig
 from medpatch.config.error import MedPatchError
 from medpatch.config.modality import ModalityConfig, Scaling
 from medpatch.config.model import EncoderConfig, ModelConfig
-from medpatch.config.name import Modality, Stage, Task
+from medpatch.config.name import Modality, Rival, Stage, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import TrainConfig
 from medpatch.contract.artifact import is_whole
+from medpatch.feature.dirs import StageDirs
+from medpatch.feature.encode import write_features
+from medpatch.feature.pool import write_pools
 from medpatch.model.checkpoint import WEIGHTS
 from medpatch.train.job import Job
 from medpatch.train.launch import run_job
@@ -28,7 +31,9 @@ CONFIG = PipelineConfig(
     modality=ModalityConfig(modalities=(Modality.EHR,), scaling=Scaling.TRAIN),
     model=ModelConfig(encoder=EncoderConfig(ehr_width=8, width=8)),
     # the last batch of each epoch has one stay: one of the two processes has nothing to do
-    train=TrainConfig(device="cpu", batch_size=13, unimodal_epochs=3, learning_rate=1e-2),
+    train=TrainConfig(
+        device="cpu", batch_size=13, unimodal_epochs=3, confidence_epochs=2, fusion_epochs=3, learning_rate=1e-2
+    ),
 )
 
 
@@ -62,13 +67,58 @@ def test_two_processes_end_where_one_ends(job, tmp_path, monkeypatch):
     )
     assert result.train_stays == 40
     assert is_whole(tmp_path / "two")
-    one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=2e-5, rtol=1e-4)
-    for before, after in zip(read_history(tmp_path / "one"), read_history(tmp_path / "two"), strict=True):
-        assert after == pytest.approx(before, rel=1e-4)
+    close(tmp_path / "one", tmp_path / "two")
     assert [name for name, _, _ in seen] == ["train/loss", "val/loss", "val/auroc", "train/learning_rate"] * 3
     assert done == [(1, 3), (2, 3), (3, 3)]
+
+
+def close(one: Path, two: Path) -> None:
+    """The same weights up to the rounding of sums, and the same history."""
+    alone, together = load_file(one / WEIGHTS), load_file(two / WEIGHTS)
+    assert alone.keys() == together.keys()
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, atol=2e-5, rtol=1e-4)
+    for before, after in zip(read_history(one), read_history(two), strict=True):
+        told = {name: value for name, value in before.items() if value is not None}  # token predictors have no AUROC
+        assert {name: after[name] for name in told} == pytest.approx(told, rel=1e-4)
+
+
+@pytest.fixture
+def earlier(job: Job, tmp_path: Path) -> StageDirs:
+    """Stage 1 and what its encoder leaves; stage 2 and the pools have no folder yet."""
+    run_job(job, log_metric=lambda *_: None)
+    folders = {"unimodal": job.out_dir} | {kind: tmp_path / kind for kind in ("feature", "confidence", "pool")}
+    here = StageDirs(**{kind: {Modality.EHR: folder} for kind, folder in folders.items()})
+    ways = {"modality": Modality.EHR, "inputs": "i"}
+    write_features(CONFIG, job.tensor_dir, out_dir=folders["feature"], unimodal_dir=job.out_dir, **ways)
+    scorer = replace(job, stage=Stage.CONFIDENCE, feature_dir=folders["feature"], out_dir=folders["confidence"])
+    run_job(scorer, log_metric=lambda *_: None)
+    write_pools(
+        CONFIG,
+        job.tensor_dir,
+        out_dir=folders["pool"],
+        feature_dir=folders["feature"],
+        unimodal_dir=job.out_dir,
+        confidence_dir=folders["confidence"],
+        **ways,
+    )
+    return here
+
+
+def test_token_predictors_of_two_processes_end_where_those_of_one_end(job, earlier, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    scorer = replace(job, stage=Stage.CONFIDENCE, feature_dir=earlier.feature[Modality.EHR])
+    run_job(in_two(scorer, tmp_path / "two"), log_metric=lambda *_: None)
+    close(earlier.confidence[Modality.EHR], tmp_path / "two")
+
+
+@pytest.mark.parametrize("rival", [None, Rival.EARLY])
+def test_fusion_of_two_processes_ends_where_that_of_one_ends(job, earlier, tmp_path, monkeypatch, rival):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = replace(job, stage=Stage.FUSION, modality=None, rival=rival, earlier=earlier, out_dir=tmp_path / "alone")
+    run_job(alone, log_metric=lambda *_: None)
+    run_job(in_two(alone, tmp_path / "two"), log_metric=lambda *_: None)
+    close(tmp_path / "alone", tmp_path / "two")
 
 
 def test_what_goes_wrong_in_a_process_is_said_by_the_one_that_started_it(job, tmp_path, monkeypatch):

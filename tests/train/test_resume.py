@@ -11,14 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from medpatch.config.name import Modality, Split
+from medpatch.config.name import Modality, Rival, Split
 from medpatch.model.checkpoint import WEIGHTS
 from medpatch.train.result import read_history
 from medpatch.train.session import state_file
+from medpatch.train.stage_fusion import run_fusion
 from medpatch.train.state import StateFile
 from medpatch.train.update import Updater
 from train.cohort import MadeUp, make_config
-from train.stages import train_unimodal
+from train.stages import TENSORS, silent, train_earlier, train_rival, train_unimodal
 
 
 class Killed(BaseException):
@@ -63,6 +64,28 @@ def test_a_stage_killed_at_any_batch_ends_as_if_it_had_not_been(with_images, tmp
     assert same(tmp_path / "whole", tmp_path / "killed")
     assert read_history(tmp_path / "whole") == read_history(tmp_path / "killed")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["killed", "whole"]
+
+
+@pytest.mark.parametrize("rival", [None, Rival.MEDFUSE])
+@pytest.mark.parametrize("steps", [1, 8])
+def test_fusion_killed_at_any_batch_ends_as_if_it_had_not_been(made_up, tmp_path, monkeypatch, rival, steps):
+    made_up.config = make_config(state_seconds=0.0)
+    earlier = train_earlier(made_up, tmp_path / "earlier", (Modality.EHR, Modality.RR))
+
+    def train(folder: Path) -> None:
+        if rival is not None:
+            train_rival(made_up, rival, folder, earlier)
+            return
+        run_fusion(made_up.config, TENSORS, out_dir=folder, earlier=earlier, inputs="i", log_metric=silent)
+
+    train(tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, steps)
+        train(tmp_path / "killed")
+    assert not (tmp_path / "killed").exists()
+    train(tmp_path / "killed")
+    assert same(tmp_path / "whole", tmp_path / "killed")
+    assert read_history(tmp_path / "whole") == read_history(tmp_path / "killed")
 
 
 def test_a_stage_killed_twice_ends_as_if_it_had_not_been(with_images, tmp_path, monkeypatch):
