@@ -27,7 +27,7 @@ _ENUMERATED = {
     ),
 }
 """Type -> its values, and the seed columns that have it: texts that millions of rows repeat."""
-_ZONE = r"\s*\d+-\d+-\d+[ T]+\d+:[\d:.]+\s*([Zz]|[A-Za-z]+|[+-][\d:]+)\s*"
+_ZONE = r"\s*\d+[-/]\d+[-/]\d+[ T]+\d+:[\d:.]+\s*([A-Za-z][\w/+:-]*|[+-][\d:]+)\s*"
 _MISSING = ", ".join("'" + text.replace("'", "''") + "'" for text in MISSING_VALUES)
 
 
