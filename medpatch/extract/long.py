@@ -16,7 +16,7 @@ from medpatch.config.error import RawDataError
 from medpatch.extract.connect import free_threads, raw_error
 from medpatch.extract.header import read_header
 from medpatch.extract.layer import SqlFile
-from medpatch.extract.piece import Piece, lost_records, name_null_bytes, read_pieces
+from medpatch.extract.piece import Piece, check_fields, lost_records, name_null_bytes, read_pieces
 from medpatch.extract.raw_table import RAW_TABLES, RawTable
 from medpatch.extract.register import empty_query, literal, strict_query
 from medpatch.extract.regular import RegularReader, RegularRows
@@ -205,6 +205,7 @@ def _stage_strictly(work: _Work, piece: Piece) -> int:
             ((read,),) = cursor.execute("SELECT count(*) FROM cells").fetchall()
             if read != piece.records:
                 raise RawDataError(lost_records(work.own, [piece], fields=len(work.header), read=read))
+            check_fields(work.own, piece, fields=len(work.header))
             cursor.execute(f"CREATE TEMP VIEW raw_{work.name} AS FROM cells")
             return _write(cursor, work, number=piece.number, file_order=piece.first_record)
         except duckdb.Error as error:

@@ -146,6 +146,20 @@ def lost_records(file: Path, pieces: Iterable[Piece], *, fields: int, read: int)
     )
 
 
+def check_fields(file: Path, piece: Piece, *, fields: int) -> None:
+    """Refuse a record of another length than the header, also where the database forgives an empty field at its end.
+
+    Raises:
+        RawDataError: names the line.
+    """
+    place = None if piece.is_even else _first_uneven(piece.data, fields)
+    if place is not None:
+        raise RawDataError(
+            f"{file}, line {piece.first_line + place} (a text over several lines counts as one): another number of "
+            "fields than the header has; download the file again or correct that line"
+        )
+
+
 def _first_uneven(data: bytes, fields: int) -> int | None:
     """Place, from 0, of the first record that has not that many fields, or whose last field opens a quote for good."""
     lines = [line for line in outside_quotes(data).split(b"\n") if line.strip(b"\r")]

@@ -27,7 +27,7 @@ _ENUMERATED = {
     ),
 }
 """Type -> its values, and the seed columns that have it: texts that millions of rows repeat."""
-_ZONE = r"\s*\d+-\d+-\d+[ T]+\d+:[\d:.]+\s*([Zz]|[A-Za-z]+|[+-][\d:]+)\s*"
+_ZONE = r"\s*\d+[-/]\d+[-/]\d+[ T]+\d+:[\d:.]+\s*([A-Za-z][\w/+:-]*|[+-][\d:]+)\s*"
 _MISSING = ", ".join("'" + text.replace("'", "''") + "'" for text in MISSING_VALUES)
 
 
@@ -155,10 +155,13 @@ def _checked(column: str, text: str, *, kind: str, record: str = '"record of the
 
 def _from_parquet(origin: str, kind: str, *, found: pa.DataType) -> str:
     column = f'"{origin}"'
+    # smallest and largest value in a Parquet file say nothing of its NaN; the database trusts them, and takes a
+    # comparison with NaN, and isnan() as well, for false where they are numbers
+    number = f"CASE WHEN isfinite({column}) OR isinf({column}) THEN {column} END"
     if pa.types.is_floating(found) and kind == "DOUBLE":
-        return f"CAST(nullif({column}, 'NaN') AS DOUBLE)"
+        return f"CAST({number} AS DOUBLE)"
     if pa.types.is_floating(found):  # pandas keeps whole numbers, and texts that are numbers, with gaps as floats
-        column = f"CAST(nullif({column}, 'NaN') AS VARCHAR)"
+        column = f"CAST({number} AS VARCHAR)"
     elif not _is_text(found):
         return f"CAST({column} AS {kind})"
     else:

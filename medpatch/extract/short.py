@@ -6,7 +6,7 @@ import duckdb
 
 from medpatch.config.error import RawDataError
 from medpatch.extract.header import read_header
-from medpatch.extract.piece import lost_records, name_null_bytes, read_pieces
+from medpatch.extract.piece import check_fields, lost_records, name_null_bytes, read_pieces
 from medpatch.extract.raw_table import RawTable
 from medpatch.extract.register import parquet_query, strict_query
 
@@ -24,7 +24,8 @@ def read_whole(connection: duckdb.DuckDBPyConnection, own: Path, *, table: RawTa
         aside: file to write meanwhile.
 
     Raises:
-        RawDataError: the file is truncated or damaged, or a quote is not closed; names the line.
+        RawDataError: the file is truncated or damaged, a quote is not closed, or a record has another number of
+            fields than the header; names the line.
         duckdb.Error: a cell or record cannot be read; see `connect.raw_error`.
     """
     if own.suffix == ".parquet":
@@ -32,15 +33,19 @@ def read_whole(connection: duckdb.DuckDBPyConnection, own: Path, *, table: RawTa
     header, null_bytes = read_header(own), 0
     try:
         with aside.open("wb") as plain:
-            records = 0
+            records, is_even = 0, True
             for piece in read_pieces(own):
                 plain.write(piece.data)
                 records, null_bytes = piece.first_record + piece.records, null_bytes + piece.null_bytes
+                is_even = is_even and piece.is_even
         name_null_bytes(own, null_bytes)
         query = strict_query(aside, table, header=header, has_header=False)
         read = _make_cells(connection, query)
         if read != records:
             raise RawDataError(lost_records(own, read_pieces(own), fields=len(header), read=read))
+        if not is_even:
+            for piece in read_pieces(own):
+                check_fields(own, piece, fields=len(header))
         return read
     finally:
         aside.unlink(missing_ok=True)

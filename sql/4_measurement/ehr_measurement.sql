@@ -19,6 +19,7 @@ placed AS (
         e.has_value,
         e.value,
         e.value_text,
+        a.hadm_id IS NOT NULL AS is_recovered,
         e.is_irregular AND NOT r.falls_back_on_valuenum AND t.subject_id IS NOT NULL AS is_refused
     FROM ehr_value AS e
     INNER JOIN patient AS p ON e.subject_id = p.subject_id
@@ -47,6 +48,7 @@ SELECT
         ELSE e.value
     END AS value,
     e.value_text,
+    e.is_recovered,
     CASE
         WHEN e.hadm_id IS NULL THEN 'admission unknown'
         WHEN s.stay_id IS NULL THEN 'admission outside the cohort'

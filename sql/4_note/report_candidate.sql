@@ -14,9 +14,9 @@ WITH report AS (
         -- published: no limit of time where the whole stay is watched
         s.is_whole_stay AND NOT r.always_limits_reports AS is_limitless,
         NOT r.requires_stored_reports OR coalesce(n.storetime <= s.window_end, TRUE) AS is_known,
-        -- the same row again; one note_id with another text is another report
+        -- the same row again, with or without its admission; one note_id with another text is another report
         row_number() OVER (
-            PARTITION BY s.stay_id, n.note_id, n.hadm_id, n.charttime, n.storetime, hash(n.text)
+            PARTITION BY s.stay_id, n.note_id, n.charttime, n.storetime, hash(n.text)
             ORDER BY n.file_order
         ) > 1 AS is_repeated,
         -- the title says what was done; older reports have none and begin with the technique

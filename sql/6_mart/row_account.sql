@@ -1,6 +1,6 @@
 -- How many rows of each raw table every rule let through, and how many its release is said to have.
 -- Grain:  one row per source and rule, in the order in which they apply.
--- Reads:  stg_row_count, reject, release_count, row_use, report_use, cxr_study, discharge_note.
+-- Reads:  stg_row_count, reject, release_count, row_use, measurement_use, report_use, cxr_study, discharge_note.
 -- Params: none.
 WITH rejected AS (
     SELECT
@@ -38,10 +38,18 @@ kept AS (
         place,
         rule,
         rows_kept
+    FROM measurement_use
+    UNION ALL
+    SELECT
+        source,
+        place,
+        rule,
+        rows_kept
     FROM report_use
     UNION ALL
     VALUES
-    ('cxr_metadata', 99, 'chosen for a stay', (SELECT count(*) FROM cxr_study)),
+    -- one image may be the one of two stays
+    ('cxr_metadata', 99, 'chosen for a stay', (SELECT count(DISTINCT dicom_id) FROM cxr_study)),
     ('discharge', 99, 'chosen for a stay', (SELECT count(*) FROM discharge_note))
 )
 

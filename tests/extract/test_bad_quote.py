@@ -43,6 +43,23 @@ def test_quote_that_is_never_closed_stops_the_run_at_its_line(
     assert leftovers() == []
 
 
+@pytest.mark.parametrize("place", [*SHORT, *LONG])
+def test_comma_that_moves_the_fields_of_one_row_stops_the_run_at_its_line(
+    tmp_path: Path, leftovers: Callable[[], list[str]], place: str
+) -> None:
+    lines = EHR[place].splitlines()
+    lines[-1] += ","  # a reader may take the empty field at the end for nothing and the row for whole
+    line = len(lines) - sum(part.count("\n") for part in "\n".join(lines).split('"')[1::2])
+    raw = write_ehr(tmp_path / "raw", {place: "\n".join(lines) + "\n"})
+
+    with pytest.raises(
+        RawDataError, match=rf"{place}\.csv\.gz, line {line} .*another number of fields than the header has"
+    ):
+        stage(raw, tmp_path / "work" / "staging")
+
+    assert leftovers() == []
+
+
 @pytest.mark.parametrize("inside", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_line_end_inside_a_note_is_kept_whatever_the_lines_of_the_file_end_in(

@@ -103,6 +103,16 @@ def test_fixed_window_leaves_out_undated_reports_in_either_profile(tmp_path: Pat
     assert lost(report).get("not: report repeated", 0) == 2 - copies
 
 
+def test_report_that_is_repeated_without_its_admission_is_joined_once(tmp_path: Path) -> None:
+    config = configured("phenotyping", "corrected")
+
+    report = extracted(tmp_path, config, ONE.replace("1-RR-1,1,10,", "1-RR-1,1,,"), ONE)
+    gate_warehouse(tmp_path / "out", config)
+
+    assert texts(tmp_path) == ["first report"]
+    assert lost(report) == {"not: report repeated": 1}
+
+
 def test_odd_notes_reach_the_shards_too(tmp_path: Path) -> None:
     config = apply_overrides(tiny_phenotyping(), {"modality.modalities": ("ehr", "rr"), "modality.text_arms": ()})
     extracted(tmp_path, config, UNDATED, NAMELESS, ONE)
