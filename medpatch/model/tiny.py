@@ -56,7 +56,7 @@ class TinyNote(nn.Module):
         self.embedding = nn.Embedding(shape.vocab_size, width)
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
         self.neighbours = nn.Conv1d(width, width, shape.kernel_size, padding=shape.kernel_size // 2)
-        self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width))
+        self.mix = nn.Sequential(nn.ReLU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
