@@ -1,67 +1,76 @@
 -- How many rows of the raw tables of events are left after each rule of the channels.
 -- Grain:  one row per source and place.
--- Reads:  ehr_measurement.
+-- Reads:  ehr_measurement, stay, other_stay.
 -- Params: none.
-WITH reason (place, rule, drop_reason) AS (
+WITH reason (place, drop_reason) AS (
     VALUES
-    (3, 'mapped item of a cohort patient', NULL),
-    (4, 'not: admission unknown', 'admission unknown'),
-    (5, 'not: admission outside the cohort', 'admission outside the cohort'),
-    (6, 'not: other stay of the admission', 'other stay of the admission'),
-    (7, 'not: value missing', 'value missing'),
-    (8, 'not: time missing', 'time missing'),
-    (9, 'not: value not readable', 'value not readable'),
-    (10, 'not: value not plausible', 'value not plausible'),
-    (11, 'not: stored after the window', 'stored after the window')
+    (3, NULL),
+    (4, 'admission unknown'), (5, 'admission outside the cohort'), (6, 'other stay of the admission'),
+    (7, 'value missing'), (8, 'time missing'), (9, 'value not readable'), (10, 'value not plausible'),
+    (11, 'stored after the window'), (12, 'outside the window')
 ),
 
--- a raw row whose time lies in two admissions stands here once for each
-copied AS (
+placed AS NOT MATERIALIZED (
     SELECT
         e.source,
-        e.subject_id,
+        e.stay_id,
         e.charttime,
         e.storetime,
-        e.variable,
-        e.value,
-        e.value_text,
-        -- a measurement without a reason to drop it passes every place
-        coalesce(k.place, 99) AS lost_at_place,
-        row_number() OVER (
-            PARTITION BY
-                e.source, e.subject_id, e.charttime, e.storetime, e.variable, e.value, e.value_text, e.stay_id
-            ORDER BY lost_at_place DESC
-        ) AS raw_row
+        e.is_recovered,
+        hash(e.subject_id, e.charttime, e.storetime, e.variable, e.value, e.value_text) AS measurement,
+        coalesce(k.place, if(e.charttime BETWEEN s.window_start AND s.window_end, 99, 12)) AS lost_at_place
     FROM ehr_measurement AS e
     LEFT JOIN reason AS k ON e.drop_reason = k.drop_reason
-    WHERE e.is_recovered
+    LEFT JOIN stay AS s ON e.stay_id = s.stay_id
 ),
 
--- what counts of it is where it came furthest
+-- a raw row whose time lies in two admissions stands here once for each; what counts is where it came furthest
+recovered AS (
+    SELECT
+        source,
+        measurement,
+        lost_at_place,
+        row_number() OVER (PARTITION BY source, measurement, stay_id ORDER BY lost_at_place DESC) AS raw_row
+    FROM placed
+    WHERE is_recovered
+),
+
 judged AS (
+    SELECT
+        source,
+        lost_at_place,
+        count(*) AS measurements
+    FROM placed
+    WHERE NOT is_recovered
+    GROUP BY source, lost_at_place
+    UNION ALL
+    -- what its own stay does not use may be used by another one that the time lies in
+    SELECT
+        p.source,
+        unnest([p.lost_at_place, 99]) AS lost_at_place,
+        unnest([-count(*), count(*)]) AS measurements
+    FROM placed AS p
+    SEMI JOIN other_stay AS o
+        ON
+            p.stay_id = o.own_stay_id AND p.charttime BETWEEN o.seen_from AND o.seen_to
+            AND coalesce(p.storetime <= o.known_by, TRUE)
+    WHERE p.lost_at_place IN (11, 12) AND NOT p.is_recovered
+    GROUP BY p.source, p.lost_at_place
+    UNION ALL
     SELECT
         source,
         max(lost_at_place) AS lost_at_place,
         1 AS measurements
-    FROM copied
-    GROUP BY source, subject_id, charttime, storetime, variable, value, value_text, raw_row
-    UNION ALL
-    SELECT
-        e.source,
-        coalesce(k.place, 99) AS lost_at_place,
-        count(*) AS measurements
-    FROM ehr_measurement AS e
-    LEFT JOIN reason AS k ON e.drop_reason = k.drop_reason
-    WHERE NOT e.is_recovered
-    GROUP BY e.source, coalesce(k.place, 99)
+    FROM recovered
+    GROUP BY source, measurement, raw_row
 )
 
 SELECT
     s.source,
     k.place,
-    k.rule,
+    coalesce('not: ' || k.drop_reason, 'mapped item of a cohort patient') AS rule,
     cast(coalesce(sum(j.measurements) FILTER (WHERE j.lost_at_place > k.place), 0) AS BIGINT) AS rows_kept
 FROM reason AS k
 CROSS JOIN (VALUES ('chartevents'), ('labevents')) AS s (source)
 LEFT JOIN judged AS j ON s.source = j.source
-GROUP BY s.source, k.place, k.rule
+GROUP BY s.source, k.place, k.drop_reason

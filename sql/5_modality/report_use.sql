@@ -1,7 +1,7 @@
 -- How many rows of the raw radiology table are left after each rule of the reports.
 -- Grain:  one row per place.
 -- Reads:  report_candidate.
--- Params: none.
+-- Params: $uses_rr, false = the modality is not asked for.
 WITH reason (place, rule, drop_reason) AS (
     VALUES
     (4, 'of the admission of a cohort stay', NULL),
@@ -27,8 +27,9 @@ judged AS (
 SELECT
     'radiology' AS source,
     k.place,
-    k.rule,
+    if($uses_rr OR k.place = 99, k.rule, 'not: modality not asked for') AS rule,
     count(j.file_order) AS rows_kept
 FROM reason AS k
 LEFT JOIN judged AS j ON k.place < j.lost_at_place
+WHERE $uses_rr OR k.place IN (4, 99)
 GROUP BY k.place, k.rule

@@ -1,6 +1,6 @@
 -- How many rows of each raw table every rule let through, and how many its release is said to have.
 -- Grain:  one row per source and rule, in the order in which they apply.
--- Reads:  stg_row_count, reject, release_count, row_use, measurement_use, report_use, cxr_study, discharge_note.
+-- Reads:  stg_row_count, reject, release_count, row_use, measurement_use, item_use, report_use, cxr_study, discharge_note.
 -- Params: none.
 WITH rejected AS (
     SELECT
@@ -39,6 +39,13 @@ kept AS (
         rule,
         rows_kept
     FROM measurement_use
+    UNION ALL
+    SELECT
+        source,
+        place,
+        rule,
+        rows_kept
+    FROM item_use
     UNION ALL
     SELECT
         source,
