@@ -1,11 +1,15 @@
 """Whether a stated probability comes true: ECE, logistic recalibration, reliability curve."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 from statsmodels.stats.proportion import proportion_confint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.floating]
 
@@ -53,24 +57,35 @@ class Reliability:
     count: NDArray[np.integer]
 
 
-def expected_calibration_error(probability: Floats, label: NDArray, *, bins: int = 10) -> Floats:
+def expected_calibration_error(probability: "Floats | Tensor", label: "NDArray | Tensor", bins: int = 10) -> Any:
     """(K,) mean gap between how sure the 0.5 decision is and how often it is right.
 
-    Equal bins (lo, hi] over [0, 1] of max(p, 1 - p) against accuracy, weighted by the share of stays.
+    Equal bins (lo, hi] over [0, 1] of max(p, 1 - p) against accuracy, weighted by the share of stays. A tensor for
+    tensors, else an array; nan without a stay, or with one whose probability is nan.
 
     Args:
         probability: (N, K).
         label: (N, K) 0 or 1.
         bins: equal-width bins over [0, 1].
 
+    Raises:
+        ValueError: the two are not of one shape (N, K), or there is no bin.
+
     Source: Guo et al. 2017, as the MedPatch code uses it. It sees only how sure the decision is: for the
     probability of the label itself look at the recalibration and the reliability curve.
     """
-    gap, place = confidence_bins(probability, label, bins=bins)
-    error = np.zeros(probability.shape[1])
+    said, wanted = _array(probability), _array(label)
+    if said.ndim != 2 or said.shape != wanted.shape or bins < 1:
+        raise ValueError(
+            f"expected_calibration_error: probability {said.shape} and label {wanted.shape} must be of one shape "
+            f"(N, K), and bins at least 1, found {bins}"
+        )
+    gap, place = confidence_bins(said, wanted, bins=bins)
+    error = np.zeros(said.shape[1])
     for number in range(1, bins + 1):
-        error += np.abs(np.where(place == number, gap, 0.0).sum(axis=0)) / len(probability)
-    return error
+        error += np.abs(np.where(place == number, gap, 0.0).sum(axis=0)) / max(len(said), 1)
+    error[np.isnan(said).any(axis=0) | (len(said) == 0)] = np.nan
+    return _in_full(probability).new_tensor(error) if hasattr(probability, "new_tensor") else error
 
 
 def confidence_bins(probability: Floats, label: NDArray, *, bins: int) -> tuple[Floats, NDArray[np.integer]]:
@@ -122,6 +137,19 @@ def point_of(probability: Floats, *, points: int) -> NDArray[np.integer]:
     """(N,) point of the reliability curve that each stay belongs to, from 0; no point is empty."""
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, points + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, probability, side="left"), return_inverse=True)[1]
+
+
+def _in_full(tensor: "Tensor") -> "Tensor":
+    """Half precision, which NumPy has one of two kinds of, as single precision."""
+    return tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
+
+
+def _array(value: "NDArray | Tensor") -> NDArray:
+    """A tensor of any device, or a list, as an array; whole numbers may be probabilities too."""
+    if hasattr(value, "detach"):  # torch is not imported for this
+        value = _in_full(value.detach().cpu()).numpy()
+    value = np.asarray(value)
+    return value if np.issubdtype(value.dtype, np.floating) else value.astype(float)
 
 
 def _fit(design: Floats, y: Floats, *, offset: Floats) -> Floats:

@@ -22,13 +22,14 @@ def scaled_logits(logits: Tensor, temperature: Tensor | float) -> Tensor:
             first N rows are used. A vector that fits both N and K is read as per label.
 
     Returns:
-        (B, N, K).
+        (B, N, K), float32 for shorter floats: the smallest temperature is zero to half precision.
 
     Raises:
         ValueError: the temperature fits neither.
     """
     positions, labels = logits.shape[1:]
-    value = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    value = torch.as_tensor(temperature, dtype=dtype, device=logits.device)
     if value.dim() == 1 and value.shape[0] not in (1, labels):
         value = value.unsqueeze(1)
     if value.dim() == 2:
@@ -39,7 +40,7 @@ def scaled_logits(logits: Tensor, temperature: Tensor | float) -> Tensor:
             f"token logits {tuple(logits.shape)} and temperature {tuple(torch.as_tensor(temperature).shape)} "
             "do not fit; pass a number, one value per label, one per position, or both"
         )
-    return logits / value.clamp_min(SMALLEST_TEMPERATURE)
+    return logits.to(dtype) / value.clamp_min(SMALLEST_TEMPERATURE)
 
 
 def token_confidence(logits: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
@@ -50,7 +51,7 @@ def token_confidence(logits: Tensor, temperature: Tensor | float = 1.0) -> Tenso
         temperature: see `scaled_logits`.
 
     Returns:
-        (B, N, K) in [0.5, 1].
+        (B, N, K) in [0.5, 1], float32 for shorter floats.
 
     Source: MedPatch, confidence-guided patching.
     """

@@ -32,10 +32,11 @@ def weighted_late(logits: Tensor, present: Tensor, weight: Tensor, *, compat: Co
             f"{tuple(weight.shape)} must agree on (B, H), (H, K)"
         )
     mask = present.bool().unsqueeze(-1)  # (B, H, 1)
-    share = torch.softmax(weight, dim=0).unsqueeze(0) * mask  # (B, H, K)
     heard = logits.masked_fill(~mask, 0.0)
     if Compat(compat) is Compat.PUBLISHED:
+        share = torch.softmax(weight, dim=0).unsqueeze(0) * mask  # (B, H, K)
         total = share.sum(dim=(1, 2)).unsqueeze(-1) + PUBLISHED_EPSILON  # (B, 1)
-    else:
-        total = share.sum(dim=1).clamp_min(torch.finfo(share.dtype).tiny)  # (B, K)
-    return (share * heard).sum(dim=1) / total
+        return (share * heard).sum(dim=1) / total
+    # among the heads that have input: beside one that has none and a far larger weight their shares would round to zero
+    share = torch.softmax(weight.masked_fill(~mask, torch.finfo(weight.dtype).min), dim=1)  # (B, H, K)
+    return (share * heard).sum(dim=1)

@@ -1,10 +1,13 @@
 """Tokens the model is sure of, and the others, each pooled per label."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+Threshold = float | Sequence[float] | Tensor
 
 
 class Pools(NamedTuple):
@@ -38,34 +41,37 @@ class CountedPools:
     token_count: Tensor
 
 
-def is_high(confidence: Tensor, token_mask: Tensor, *, threshold: float | Tensor) -> Tensor:
-    """Which real tokens are at or above the threshold: (B, N, K) bool."""
-    return (confidence >= threshold) & token_mask.unsqueeze(-1)
+def is_high(confidence: Tensor, token_mask: Tensor, *, threshold: Threshold) -> Tensor:
+    """Which real tokens are at or above the threshold: (B, N, K) bool.
+
+    The threshold is rounded as the scores are, so that a score written down as the threshold reaches it in every type.
+    """
+    dtype = confidence.dtype if confidence.is_floating_point() else torch.float32
+    limit = torch.as_tensor(threshold, dtype=dtype, device=confidence.device)
+    return (confidence >= limit) & token_mask.unsqueeze(-1)
 
 
-def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, threshold: float | Tensor) -> Pools:
+def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, threshold: Threshold) -> Pools:
     """Pool each stay's tokens by label and by confidence.
 
     Args:
         tokens: (B, N, D).
         confidence: (B, N, K).
-        token_mask: (B, N) bool, True where the token is real; others are in neither group.
-        threshold: a number, or (K,) one per label.
+        token_mask: (B, N), True or 1 where the token is real; others are in neither group.
+        threshold: a number, (K,) one per label, or (N, K) one per position and label.
 
     Returns:
-        high, low, high_confidence, low_confidence, unpackable in this order.
+        high, low, high_confidence, low_confidence, unpackable in this order; float32 for shorter floats.
 
     Raises:
-        ValueError: the three disagree on (B, N).
+        ValueError: the three disagree on (B, N), or an axis is missing.
 
     Source: MedPatch, confidence-guided patching. Deviates: padding is in no group.
     """
     return count_and_pool(tokens, confidence, token_mask=token_mask, threshold=threshold).pools
 
 
-def count_and_pool(
-    tokens: Tensor, confidence: Tensor, *, token_mask: Tensor, threshold: float | Tensor
-) -> CountedPools:
+def count_and_pool(tokens: Tensor, confidence: Tensor, *, token_mask: Tensor, threshold: Threshold) -> CountedPools:
     """Pools together with the sizes of their groups; arguments and errors as in `pool_by_confidence`.
 
     One batched matrix product reads the tokens once: K rows of weights sum the high tokens of each label, one
@@ -73,15 +79,18 @@ def count_and_pool(
     the tokens are not copied. Sums are in float32 at least, also under autocast, as a difference of rounded sums
     would not do.
     """
-    if tokens.shape[:2] != confidence.shape[:2] or tokens.shape[:2] != token_mask.shape:
+    is_whole = tokens.dim() == 3 and confidence.dim() == 3
+    if not is_whole or tokens.shape[:2] != confidence.shape[:2] or tokens.shape[:2] != token_mask.shape:
         raise ValueError(
             f"pool_by_confidence: tokens {tuple(tokens.shape)}, confidence {tuple(confidence.shape)} and "
-            f"token_mask {tuple(token_mask.shape)} must agree on (B, N)"
+            f"token_mask {tuple(token_mask.shape)} must agree on (B, N), as (B, N, D), (B, N, K) and (B, N)"
         )
+    token_mask = token_mask.bool()
+    high = is_high(confidence, token_mask, threshold=threshold)
     dtype = torch.promote_types(torch.promote_types(tokens.dtype, confidence.dtype), torch.float32)
     real = token_mask.unsqueeze(-1)
     confidence = confidence.to(dtype).masked_fill(~real, 0.0)
-    weight = torch.cat([is_high(confidence, token_mask, threshold=threshold), real], dim=-1).to(dtype)  # (B, N, K + 1)
+    weight = torch.cat([high, real], dim=-1).to(dtype)  # (B, N, K + 1)
     count = weight.sum(dim=1)  # (B, K + 1), exact: whole numbers
     high_count, token_count = count[:, :-1], count[:, -1:]
     total = _weighted_sums(weight, tokens.to(dtype), real=real)  # (B, K + 1, D)

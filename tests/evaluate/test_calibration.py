@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from sklearn.linear_model import LogisticRegression
 
@@ -31,6 +32,29 @@ def test_confidence_on_a_bin_edge_belongs_to_the_lower_bin() -> None:
     probability, label = np.array([[0.75], [0.6], [0.9]]), np.array([[1], [0], [1]])
     expected = abs(0.75 + 0.6 - 1) / 3 + abs(0.9 - 1) / 3
     assert expected_calibration_error(probability, label, bins=4)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_ece_of_tensors_is_a_tensor_and_bins_may_come_third(dtype: torch.dtype) -> None:
+    # confidences 0.75 and 0.875 in the upper half: right once, wrong once
+    probability = torch.tensor([[0.75], [0.125]], dtype=dtype, requires_grad=True)
+    label = torch.tensor([[1], [1]])
+    found = expected_calibration_error(probability, label, 2)
+    wanted = torch.float64 if dtype is torch.float64 else torch.float32
+    torch.testing.assert_close(found, torch.tensor([0.3125], dtype=wanted))
+    assert expected_calibration_error([[0.75], [0.125]], [[1], [1]], 2)[0] == pytest.approx(0.3125)
+
+
+def test_ece_of_nothing_or_of_nan_is_nan() -> None:
+    assert np.isnan(expected_calibration_error(np.empty((0, 2)), np.empty((0, 2)))).all()
+    found = expected_calibration_error(np.array([[np.nan, 0.5], [1.0, 0.5]]), np.ones((2, 2)))
+    assert found == pytest.approx([np.nan, 0.5], nan_ok=True)
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (3,), (2, 2)])
+def test_ece_of_disagreeing_shapes_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="must be of one shape"):
+        expected_calibration_error(np.full((3, 2), 0.5), np.ones(shape))
 
 
 def logistic(*, slope: float, shift: float, stays: int = 4000) -> tuple[np.ndarray, np.ndarray]:

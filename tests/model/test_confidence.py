@@ -30,6 +30,14 @@ def test_temperature_per_position_uses_as_many_rows_as_there_are_tokens():
     torch.testing.assert_close(confidence.flatten(), torch.tensor([0.75, 0.9]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("temperature", [0.0, torch.zeros(2), torch.zeros(3, 2)], ids=["number", "label", "both"])
+def test_coldest_temperature_makes_every_token_sure_but_one_that_says_nothing(dtype, temperature):
+    logits = torch.tensor([[[1.0, -1.0], [0.0, 0.0], [9.0, -9.0]]], dtype=dtype)
+    confidence = token_confidence(logits, temperature)
+    torch.testing.assert_close(confidence, torch.tensor([[[1.0, 1.0], [0.5, 0.5], [1.0, 1.0]]]))
+
+
 def test_temperature_that_fits_nothing_is_refused():
     with pytest.raises(ValueError, match="do not fit"):
         token_confidence(torch.zeros(1, 4, 2), torch.ones(3))

@@ -35,6 +35,12 @@ def test_head_without_input_may_hold_anything():
     assert weighted_late(logits, torch.tensor([[1, 0, 1]]), torch.ones(3, 2)).isfinite().all()
 
 
+def test_large_weight_of_a_head_without_input_does_not_silence_the_others():
+    weight = torch.tensor([[200.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    late = weighted_late(LOGITS, torch.tensor([[0, 1, 1]]), weight)
+    torch.testing.assert_close(late, torch.tensor([[4.0, 5.0]]))
+
+
 def test_no_head_at_all_gives_zero():
     assert weighted_late(LOGITS, torch.zeros(1, 3), torch.ones(3, 2)).eq(0).all()
 

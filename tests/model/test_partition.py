@@ -31,6 +31,37 @@ def test_threshold_may_differ_by_label():
     torch.testing.assert_close(pools.high, torch.tensor([[[1.0, 0.0], [4.0, 3.0]]]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "threshold",
+    [0.9, [0.9, 0.9], torch.full((2,), 0.9, dtype=torch.float64).numpy(), torch.full((2,), 0.9, dtype=torch.float64)],
+    ids=["number", "list", "array", "tensor"],
+)
+def test_score_written_as_the_threshold_is_high_in_every_type(dtype, threshold):
+    scores = torch.full((1, 4, 2), 0.5, dtype=dtype)
+    scores[0, 0] = 0.9
+    pools = pool_by_confidence(TOKENS, scores, MASK, threshold)
+    torch.testing.assert_close(pools.high.float(), TOKENS[:, :1].expand(1, 2, 2))
+
+
+def test_threshold_may_differ_by_position_and_label():
+    threshold = torch.tensor([[0.95, 0.5], [0.8, 0.8], [0.5, 0.95], [0.0, 0.0]])  # (4, 2)
+    pools = pool_by_confidence(TOKENS, CONFIDENCE, MASK, threshold)
+    torch.testing.assert_close(pools.high, torch.tensor([[[4.0, 3.0], [1.0, 0.0]]]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_mask_of_ones_and_zeros_is_a_mask(dtype):
+    expected = pool_by_confidence(TOKENS, CONFIDENCE, MASK, 0.75)
+    for part, wanted in zip(pool_by_confidence(TOKENS, CONFIDENCE, MASK.to(dtype), 0.75), expected, strict=True):
+        torch.testing.assert_close(part, wanted)
+
+
+def test_confidence_without_an_axis_of_labels_is_refused():
+    with pytest.raises(ValueError, match=r"as \(B, N, D\), \(B, N, K\)"):
+        pool_by_confidence(TOKENS, CONFIDENCE[..., 0], MASK, 0.75)
+
+
 def test_stay_without_tokens_has_empty_groups():
     pools = pool_by_confidence(TOKENS, CONFIDENCE, torch.zeros_like(MASK), 0.75)
     assert all(part.eq(0).all() for part in pools)
