@@ -77,9 +77,9 @@ def test_content_of_an_empty_group_cannot_move_a_sequence_fuser(fuser):
 @torch.no_grad()
 def test_transformer_mixer_equals_a_pre_norm_layer_of_torch():
     torch.manual_seed(0)
-    mixer = TransformerMixer(16, heads=4, head_width=4, mlp_width=32).eval()
+    mixer = TransformerMixer(16).eval()
     layer = torch.nn.TransformerEncoderLayer(
-        16, 4, dim_feedforward=32, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        16, 8, dim_feedforward=32, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
     ).eval()
     block = mixer.block
     layer.self_attn.in_proj_weight.copy_(block.query_key_value.weight)

@@ -54,18 +54,18 @@ def made_up_weights(variant: Published, present: Tensor, seed: int = 0) -> dict[
     head("w.missingness_classifier", count)
     for kind in ("high", "low"):
         head(f"w.{kind}_fuser_classifier", WIDTH if variant.fuser != "none" else count * labels * WIDTH)
-        name = f"w.{kind}_fuser"
+        name = f"w.{kind}_fuser_{variant.fuser}"
         if variant.fuser == "lstm":
             for gate in ("ih", "hh"):
                 t[f"{name}.weight_{gate}_l0"] = noise(4 * WIDTH, WIDTH)
                 t[f"{name}.bias_{gate}_l0"] = noise(4 * WIDTH)
         if variant.fuser == "transformer":
-            for norm in ("norm1", "norm2"):
+            for norm in ("layers.0.0.norm", "layers.0.1.norm"):
                 t[f"{name}.{norm}.weight"], t[f"{name}.{norm}.bias"] = 1 + noise(WIDTH), noise(WIDTH)
-            linear(f"{name}.qkv", 3 * 512, WIDTH, bias=False)
-            linear(f"{name}.out", WIDTH, 512)
-            linear(f"{name}.fc1", 1024, WIDTH)
-            linear(f"{name}.fc2", WIDTH, 1024)
+            linear(f"{name}.layers.0.0.fn.to_qkv", 3 * WIDTH, WIDTH, bias=False)
+            linear(f"{name}.layers.0.0.fn.to_out.0", WIDTH, WIDTH)
+            linear(f"{name}.layers.0.1.fn.net.0", 2 * WIDTH, WIDTH)
+            linear(f"{name}.layers.0.1.fn.net.3", WIDTH, 2 * WIDTH)
     heads = {"without_joint_module": count + 1, "without_missingness_module": count + 2, "without_late_module": 3}
     t["w.weights"] = noise(heads.get(variant.ablation, count + 3), labels, scale=1.0)
     return t

@@ -22,12 +22,12 @@ ABLATION = {
 }
 SCORE = {"conf": Score.CONFIDENCE, "entropy": Score.ENTROPY}
 TRANSFORMER = {
-    "attention_norm": "norm1",
-    "query_key_value": "qkv",
-    "output": "out",
-    "mlp.mlp.0": "norm2",
-    "mlp.mlp.1": "fc1",
-    "mlp.mlp.4": "fc2",
+    "attention_norm": "layers.0.0.norm",
+    "query_key_value": "layers.0.0.fn.to_qkv",
+    "output": "layers.0.0.fn.to_out.0",
+    "mlp.mlp.0": "layers.0.1.norm",
+    "mlp.mlp.1": "layers.0.1.fn.net.0",
+    "mlp.mlp.4": "layers.0.1.fn.net.3",
 }
 
 
@@ -67,7 +67,7 @@ def our_network(t: Weights, variant: Published) -> tuple[Features, Fusion]:
     if fusion.high_joint is not None:
         for kind in ("high", "low"):
             state |= _head(t, f"{kind}_joint.head", f"w.{kind}_fuser_classifier")
-            state |= _mixer(t, f"{kind}_joint.mixer", f"w.{kind}_fuser", variant.fuser)
+            state |= _mixer(t, f"{kind}_joint.mixer", f"w.{kind}_fuser_{variant.fuser}", variant.fuser)
     if fusion.missingness is not None:
         state |= _head(t, "missingness.head", "w.missingness_classifier")
     fusion.load_state_dict(state)

@@ -103,7 +103,7 @@ def _fuse(groups: list[tuple[Tensor, Tensor]], t: Weights, kind: str, variant: P
     rows = []
     for b in range(len(entries)):
         sequence = entries[b, torch.argsort(key[b], stable=True)]
-        rows.append((_lstm if variant.fuser == "lstm" else _transformer)(sequence, t, f"w.{kind}_fuser"))
+        rows.append((_lstm if variant.fuser == "lstm" else _transformer)(sequence, t, f"w.{kind}_fuser_{variant.fuser}"))
     return _head(torch.stack(rows), t, head)
 
 
@@ -120,17 +120,18 @@ def _lstm(sequence: Tensor, t: Weights, name: str) -> Tensor:
 
 
 def _transformer(sequence: Tensor, t: Weights, name: str) -> Tensor:
-    """Mean over entries after one pre-norm block of 8 heads of 64, over (E, D)."""
-    query, key, value = (_norm(sequence, t, f"{name}.norm1") @ t[f"{name}.qkv.weight"].T).chunk(3, dim=1)
-    heard = []
+    """Mean over entries after one pre-norm block of 8 heads, together as wide as an entry, over (E, D)."""
+    attend, widen = f"{name}.layers.0.0", f"{name}.layers.0.1"
+    query, key, value = (_norm(sequence, t, f"{attend}.norm") @ t[f"{attend}.fn.to_qkv.weight"].T).chunk(3, dim=1)
+    heard, size = [], sequence.shape[1] // 8
     for h in range(8):
-        part = slice(64 * h, 64 * (h + 1))
-        share = torch.softmax(query[:, part] @ key[:, part].T / math.sqrt(64), dim=1)
+        part = slice(size * h, size * (h + 1))
+        share = torch.softmax(query[:, part] @ key[:, part].T / math.sqrt(size), dim=1)
         heard.append(share @ value[:, part])
-    sequence = sequence + torch.cat(heard, dim=1) @ t[f"{name}.out.weight"].T + t[f"{name}.out.bias"]
-    hidden = _norm(sequence, t, f"{name}.norm2") @ t[f"{name}.fc1.weight"].T + t[f"{name}.fc1.bias"]
+    sequence = sequence + _linear(torch.cat(heard, dim=1), t, f"{attend}.fn.to_out.0")
+    hidden = _linear(_norm(sequence, t, f"{widen}.norm"), t, f"{widen}.fn.net.0")
     hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
-    return (sequence + hidden @ t[f"{name}.fc2.weight"].T + t[f"{name}.fc2.bias"]).mean(dim=0)
+    return (sequence + _linear(hidden, t, f"{widen}.fn.net.3")).mean(dim=0)
 
 
 def _late(parts: list[Tensor], present: Tensor, weight: Tensor) -> Tensor:
@@ -142,8 +143,11 @@ def _late(parts: list[Tensor], present: Tensor, weight: Tensor) -> Tensor:
 
 
 def _head(vector: Tensor, t: Weights, name: str) -> Tensor:
-    normed = _norm(vector, t, f"{name}.classifier.layernorm")
-    return normed @ t[f"{name}.classifier.fc.weight"].T + t[f"{name}.classifier.fc.bias"]
+    return _linear(_norm(vector, t, f"{name}.classifier.layernorm"), t, f"{name}.classifier.fc")
+
+
+def _linear(vector: Tensor, t: Weights, name: str) -> Tensor:
+    return vector @ t[f"{name}.weight"].T + t[f"{name}.bias"]
 
 
 def _norm(vector: Tensor, t: Weights, name: str) -> Tensor:

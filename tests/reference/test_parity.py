@@ -150,6 +150,7 @@ def test_whole_network_matches_the_reference_file(golden, file, name):
         int(meta["num_classes"]),
         float(meta["threshold"]),
         score=meta["score"],
+        fuser=meta["fuser"].lower(),
         ablation=name,
     )
     features, fusion = our_network(t, variant)
