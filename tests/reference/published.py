@@ -103,7 +103,9 @@ def _fuse(groups: list[tuple[Tensor, Tensor]], t: Weights, kind: str, variant: P
     rows = []
     for b in range(len(entries)):
         sequence = entries[b, torch.argsort(key[b], stable=True)]
-        rows.append((_lstm if variant.fuser == "lstm" else _transformer)(sequence, t, f"w.{kind}_fuser_{variant.fuser}"))
+        rows.append(
+            (_lstm if variant.fuser == "lstm" else _transformer)(sequence, t, f"w.{kind}_fuser_{variant.fuser}")
+        )
     return _head(torch.stack(rows), t, head)
 
 
