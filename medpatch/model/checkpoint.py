@@ -5,7 +5,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,10 @@ def read(folder: Path, *, kind: str | None = None, data: str | None = None) -> C
             data=text["data"],
             modalities=tuple(Modality(m) for m in text["modalities"]),
             backbone={Modality(m): body for m, body in text["backbone"].items()},
-            more=text["more"],
+            more=dict(text["more"]),
         )
         contract = text["contract"]
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise CheckpointError(
             f"{folder}: no readable {DESCRIPTION} ({type(error).__name__}); train again or name another folder"
         ) from error
@@ -129,18 +130,22 @@ def read(folder: Path, *, kind: str | None = None, data: str | None = None) -> C
 def load_medpatch(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> MedPatch:
     """A trained MedPatch in eval mode; see `read` for `data` and the errors."""
     found = read(folder, kind="medpatch", data=data)
-    unimodal = _build_all(found)
-    scorer = {m: build_scorer(found.model, found.spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
-    network = build_medpatch(found.model, found.spec, unimodal=unimodal, scorer=scorer)
-    if found.more.get(HAS_EVIDENCE):
-        network.fusion.expect_evidence(torch.tensor(found.spec.prevalence))
+    model, spec = found.model, found.spec
+    with building(folder):
+        unimodal = _build_all(found)
+        scorer = {m: build_scorer(model, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
+        network = build_medpatch(model, spec, unimodal=unimodal, scorer=scorer)
+        if found.more.get(HAS_EVIDENCE):
+            network.fusion.expect_evidence(torch.tensor(spec.prevalence))
     return restore(network, folder).to(device).eval()
 
 
 def load_unimodal(folder: Path, *, device: torch.device | str = "cpu", data: str | None = None) -> Unimodal:
     """A stage-1 model in eval mode; forward gives logits (B, K)."""
     found = read(folder, kind="unimodal", data=data)
-    return restore(_build_all(found)[found.modalities[0]], folder).to(device).eval()
+    with building(folder):
+        network = _build_all(found)[found.modalities[0]]
+    return restore(network, folder).to(device).eval()
 
 
 def load_scorer(
@@ -148,13 +153,30 @@ def load_scorer(
 ) -> TokenScorer:
     """A token scorer in eval mode, for raw tokens of that width."""
     found = read(folder, kind="confidence", data=data)
-    scorer = build_scorer(found.model, found.spec, modality=found.modalities[0], width=width)
+    with building(folder):
+        scorer = build_scorer(found.model, found.spec, modality=found.modalities[0], width=width)
     return restore(scorer, folder).to(device).eval()
 
 
 def contract_digest() -> str:
     """Changes when the shape of the tensors that a network reads changes."""
     return digest_of(str(STAY_SCHEMA), EHR_COLUMNS)
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[None]:
+    """Inside, a network is made of its description.
+
+    Raises:
+        CheckpointError: it cannot be, as when another version of a library or of this code wrote it.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{folder}: {DESCRIPTION} describes a network that this code cannot build ({type(error).__name__}); train "
+            "again, or load it with the versions that wrote it"
+        ) from error
 
 
 def _build_all(found: Checkpoint) -> dict[Modality, Unimodal]:
@@ -170,14 +192,18 @@ def _encoders(network: nn.Module) -> dict[Modality, nn.Module]:
 
 
 def restore(network: nn.Module, folder: Path) -> nn.Module:
-    """The network with the weights of a folder, every name and shape of which must fit.
+    """The network with the weights of a folder, every name, shape and type of which must fit.
 
     Raises:
         CheckpointError: they do not, or cannot be read.
     """
     try:
-        network.load_state_dict(_read_weights(folder / WEIGHTS))
-    except (OSError, RuntimeError, SafetensorError) as error:
+        state = _read_weights(folder / WEIGHTS)
+        for name, value in network.state_dict().items():
+            if name in state and state[name].dtype != value.dtype:
+                raise TypeError(f"{name}: {state[name].dtype} instead of {value.dtype}")
+        network.load_state_dict(state)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{folder}: {WEIGHTS} does not fit its description ({type(error).__name__}); train again"
         ) from error

@@ -13,7 +13,7 @@ from medpatch.model.backbone import describe_backbone
 from medpatch.model.baseline.boosted_trees import Trees, load_trees, save_trees
 from medpatch.model.build import build_unimodal
 from medpatch.model.build_rival import build_rival
-from medpatch.model.checkpoint import Checkpoint, describe, read, restore, write_weights
+from medpatch.model.checkpoint import Checkpoint, building, describe, read, restore, write_weights
 from medpatch.model.end_to_end import EndToEnd
 from medpatch.model.spec import InputSpec
 
@@ -60,12 +60,14 @@ def load_rival(folder: Path, *, device: torch.device | str = "cpu", data: str | 
         rival = Rival(found.more["rival"])
         raw_width = {Modality(m): int(width) for m, width in found.more["raw_width"].items()}
         moving = [Modality(m) for m in found.more["moving"]]
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{folder}: its description names no rival ({type(error).__name__}); train again"
         ) from error
-    unimodal = {m: build_unimodal(found.model, found.spec, modality=m, backbone=found.backbone.get(m)) for m in moving}
-    network: nn.Module = EndToEnd(unimodal, build_rival(rival, found.model, spec=found.spec, raw_width=raw_width))
+    model, spec, body = found.model, found.spec, found.backbone
+    with building(folder):
+        unimodal = {m: build_unimodal(model, spec, modality=m, backbone=body.get(m)) for m in moving}
+        network: nn.Module = EndToEnd(unimodal, build_rival(rival, model, spec=spec, raw_width=raw_width))
     return rival, restore(network, folder).to(device).eval()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from medpatch.config.error import CheckpointError
@@ -18,6 +19,7 @@ from medpatch.model.build import build_medpatch, build_scorer, build_unimodal
 from medpatch.model.build_rival import NOT_A_NETWORK, build_rival
 from medpatch.model.checkpoint import (
     DESCRIPTION,
+    SAME,
     WEIGHTS,
     load_medpatch,
     load_scorer,
@@ -95,6 +97,44 @@ def test_truncated_weights_are_refused(folder):
     whole = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match="does not fit"):
+        load_medpatch(folder)
+
+
+def test_weights_of_another_type_are_refused(folder):
+    with safe_open(folder / WEIGHTS, framework="pt") as opened:
+        header = opened.metadata()
+    save_file({name: value.half() for name, value in load_file(folder / WEIGHTS).items()}, folder / WEIGHTS, header)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_medpatch(folder)
+
+
+def test_weights_that_name_an_equal_one_that_is_not_there_are_refused(folder):
+    save_file(load_file(folder / WEIGHTS), folder / WEIGHTS, {SAME: json.dumps({"one": "another"})})
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_medpatch(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("backbone", {"cxr": {"model_type": "tiny_image", "image_size": 16, "of_tomorrow": 1}}),
+        ("backbone", {"rr": {"model_type": "of_tomorrow"}}),
+        ("spec", {"label_names": ["one"]}),
+    ],
+    ids=["field", "kind", "labels"],
+)
+def test_network_that_this_code_cannot_build_is_refused_by_name(folder, part, change):
+    text = json.loads((folder / DESCRIPTION).read_text())
+    (folder / DESCRIPTION).write_text(json.dumps(text | {part: text[part] | change}))
+    with pytest.raises(CheckpointError, match="cannot build"):
+        load_medpatch(folder)
+
+
+@pytest.mark.parametrize(("part", "value"), [("backbone", []), ("more", None), ("modalities", 1)])
+def test_description_of_another_form_is_refused(folder, part, value):
+    text = json.loads((folder / DESCRIPTION).read_text())
+    (folder / DESCRIPTION).write_text(json.dumps(text | {part: value}))
+    with pytest.raises(CheckpointError, match="no readable"):
         load_medpatch(folder)
 
 
