@@ -61,6 +61,8 @@ def fit(
         with torch.no_grad():
             for weight in weights:
                 weight.copy_(broadcast(weight.data))
+    if session.rank:  # the first process draws as one alone would
+        torch.manual_seed(torch.initial_seed() + session.rank)
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=max(1, settings.patience_epochs // 2)

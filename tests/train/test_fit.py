@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from medpatch.config.error import ConfigError
+from medpatch.config.train import TrainConfig
 from medpatch.train.fit import fit
 from medpatch.train.freeze import freeze, set_training
 from medpatch.train.record import FitSettings, Select, StepOutput
+from medpatch.train.session import Session, open_accelerator
 
 
 def settings(**changes) -> FitSettings:
@@ -75,6 +77,40 @@ def test_weights_remember_past_gradients_as_adam_does_with_its_usual_betas():
     # first step 0.1; second 0.1 * 5.73684 / sqrt(50.52476): (0.9 * 0.1 * 1 + 0.1 * 10) / (1 - 0.9^2) over the root of
     # (0.999 * 0.001 * 1 + 0.001 * 100) / (1 - 0.999^2). The published beta2 of 0.9 would end at 0.17872
     assert network.weight.item() == pytest.approx(0.18071, abs=1e-5)
+
+
+@pytest.mark.parametrize(("rank", "is_as_alone"), [(0, True), (1, False)])
+def test_each_process_draws_for_itself_and_the_first_as_one_alone(rank, is_as_alone):
+    class Numbered(Session):
+        rank = property(lambda self: number)
+
+    def draws():
+        drawn = []
+
+        def step(index, is_training):
+            if is_training:
+                drawn.append(torch.rand(1).item())
+            return StepOutput(network.weight.sum(), count=1)
+
+        network = Counter()
+        torch.manual_seed(5)
+        fit(
+            network,
+            step,
+            train_batches=lambda epoch: [torch.zeros(1)],
+            val_step=step,
+            val_batches=lambda: [torch.zeros(1)],
+            settings=settings(select=Select.LOSS, epochs=1),
+            name="test",
+            log_metric=lambda *_: None,
+            session=Numbered(open_accelerator(TrainConfig(device="cpu"))),
+        )
+        return drawn
+
+    number = 0
+    alone = draws()
+    number = rank
+    assert (draws() == alone) is is_as_alone
 
 
 def test_weights_of_the_best_epoch_are_left_in_place():
