@@ -142,7 +142,7 @@ def extract(
     changed = [f"{name}={','.join(value) if isinstance(value, list) else value}"
                for name, value in given.items() if value is not None]  # fmt: skip
     _run_until(
-        "warehouse_dir",
+        "extracted_dir",
         preset or (PresetName(task) if task else DEFAULT_PRESET),
         raw_dir=raw_dir,
         work_dir=work_dir,

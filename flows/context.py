@@ -41,7 +41,7 @@ class RunContext:
         source: the raw data sets found.
         raw_fingerprint: digest of the raw files and of the split lists, if any.
         dropped: modalities asked for but absent from the raw files.
-        table_dir: folder for the mart tables; None = inside the work folder.
+        table_dir: folder that is given a copy of the mart tables once they passed the gate; None = no copy.
         runner: where the parts of a step run; changes no result.
         arm: what the run is made with less to read for; None for a run of its own.
     """
@@ -80,8 +80,13 @@ class RunContext:
 
     @property
     def warehouse_dir(self) -> Path:
-        """Mart tables as Parquet."""
-        return self.table_dir or self.data_dir / "1_warehouse"
+        """Mart tables as Parquet, judged or not."""
+        return self.data_dir / "1_warehouse"
+
+    @property
+    def extracted_dir(self) -> Path:
+        """Mart tables that passed the gate, where an extraction alone leaves them."""
+        return self.table_dir or self.warehouse_dir
 
     @property
     def tensor_dir(self) -> Path:

@@ -1,5 +1,8 @@
 """Raw MIMIC files to mart tables, layer by layer, then the table gate."""
 
+import shutil
+from pathlib import Path
+
 from prefect import flow
 
 from flows.collect import note_use
@@ -23,6 +26,7 @@ from flows.show import show_cohort
 from flows.start import start
 from flows.step import step
 from medpatch.config.code import EXTRACT_CODE
+from medpatch.contract.artifact import writing
 from medpatch.validate.gate import gate_warehouse
 
 
@@ -74,6 +78,18 @@ def gate_tables(run: RunContext, warehouse_fingerprint: str) -> None:
     )
 
 
+@step("copy-tables")
+def copy_tables(run: RunContext, table_dir: Path, *, warehouse_fingerprint: str) -> None:
+    """What passed the gate, in the user's folder; until then that holds what it held."""
+
+    def make() -> None:
+        with writing(table_dir, inputs=warehouse_fingerprint) as aside:
+            for file in sorted(run.warehouse_dir.glob("*.parquet")):
+                shutil.copyfile(file, aside / file.name)
+
+    ensure(table_dir, inputs=warehouse_fingerprint, packages=(), make=make)
+
+
 def extract_steps(run: RunContext) -> str:
     """All of extraction; the fingerprint of the gated warehouse."""
     staging = stage_raw_tables(run)
@@ -97,4 +113,7 @@ def extract(
 ) -> None:
     """Extraction alone."""
     places = {"raw_dir": raw_dir, "work_dir": work_dir, "table_dir": table_dir}
-    extract_steps(start(preset, **places, overrides=overrides, refresh=refresh, runner=runner))
+    run = start(preset, **places, overrides=overrides, refresh=refresh, runner=runner)
+    warehouse = extract_steps(run)
+    if run.table_dir is not None:
+        copy_tables(run, run.table_dir, warehouse_fingerprint=warehouse)

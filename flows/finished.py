@@ -107,12 +107,15 @@ def is_done(run: RunContext, artefact: str) -> bool:
 
     Args:
         run: the run.
-        artefact: `warehouse_dir`, `tensor_dir`, `checkpoint_dir` or `report_dir` of the run.
+        artefact: `extracted_dir`, `tensor_dir`, `checkpoint_dir` or `report_dir` of the run.
     """
     tables = current_tables(run)
     if not tables:
         return False
-    if artefact != "warehouse_dir":
+    if artefact == "extracted_dir" and run.table_dir is not None:
+        if not is_current(run.table_dir, inputs=tables):
+            return False
+    elif artefact != "extracted_dir":
         tensors = current_tensors(run, tables)
         if not tensors:
             return False

@@ -16,7 +16,7 @@ from medpatch.config.runner import RunnerConfig
 from medpatch.contract.refresh import Step
 
 FLOWS = {
-    "warehouse_dir": extract,
+    "extracted_dir": extract,
     "tensor_dir": align,
     "checkpoint_dir": train,
     "report_dir": evaluate,

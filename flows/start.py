@@ -33,7 +33,7 @@ def settle(
         raw_dir: folder with the MIMIC data sets.
         work_dir: folder for everything that is written.
         overrides: single fields by dotted name.
-        table_dir: folder for the mart tables, where they should not lie in the work folder.
+        table_dir: folder for a copy of the mart tables that passed the gate.
 
     Raises:
         ConfigError: unknown preset or field, a value that its field refuses, or a `table_dir` with other files.

@@ -30,7 +30,9 @@ _KINDS = (
     ("arquet", "not a whole Parquet file"),
 )
 _CELL_KINDS = {
-    "type": "a value of another type in column {column}",
+    "BIGINT": "a value of another type in column {column}, a whole number was expected",
+    "DOUBLE": "a value of another type in column {column}, a number was expected",
+    "TIMESTAMP": "a value of another type in column {column}, a time such as 2150-01-31 08:15:00 was expected",
     "zone": "a time with a time zone in column {column}, MIMIC's times have none",
 }
 _SPILL_FULL = ("max_temp_directory_size", "failed to offload")

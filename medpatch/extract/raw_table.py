@@ -145,6 +145,7 @@ RAW_TABLES: dict[str, RawTable] = {
             "StudyTime": "DOUBLE",
         },
         may_be_empty=True,
+        key="dicom_id",
     ),
     "radiology": RawTable("note", ("radiology",), _NOTE, may_be_empty=True),
     "discharge": RawTable("note", ("discharge",), _NOTE, may_be_empty=True),

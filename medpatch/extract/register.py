@@ -1,5 +1,6 @@
 """Raw files, seeds and staged tables as relations that SQL can name."""
 
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -98,8 +99,9 @@ def strict_query(file: Path, table: RawTable, *, header: list[str], has_header: 
     """
     origin = {name: name if name in header else table.renamed[name] for name in table.columns}
     typed = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
+    check = partial(_checked, is_finite=not table.is_event)
     checked = ", ".join(
-        f'{_checked(literal(origin[name]), f"{chr(34)}{origin[name]}{chr(34)}", kind=kind)} AS "{name}"'
+        f'{check(literal(origin[name]), f"{chr(34)}{origin[name]}{chr(34)}", kind=kind)} AS "{name}"'
         for name, kind in table.columns.items()
     )
     # strict and never ignoring errors: a reader that skips what it cannot parse loses notes silently
@@ -128,45 +130,55 @@ def parquet_query(file: Path, table: RawTable) -> str:
                 f"{file}: column {origin} has the time zone {found.tz}, MIMIC's times have none; "
                 "write it again as local time without a zone"
             )
-        columns.append(f'{_from_parquet(origin, kind, found=found)} AS "{name}"')
+        columns.append(f'{_from_parquet(origin, kind, found=found, is_finite=not table.is_event)} AS "{name}"')
     return f"SELECT {', '.join(columns)} FROM read_parquet({literal(file)}, file_row_number = true)"
 
 
-def _checked(column: str, text: str, *, kind: str, record: str = '"record of the file"') -> str:
+def _checked(column: str, text: str, *, kind: str, is_finite: bool, record: str = '"record of the file"') -> str:
     """A text as a value of the kind, null where it is null, an error where it is none."""
 
-    def error(what: str) -> str:
-        return f"error(concat('{CELL_ERROR} ', {record}, ' ', {column}, ' {what}'))"
-
+    other = _error(column, kind, record=record)
     if kind == "BIGINT":  # a cast alone would round 12.5 and take 1_2 for 12
         is_fit = f"try_cast({text} AS DOUBLE) = try_cast({text} AS BIGINT) AND NOT contains({text}, '_')"
-        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN CAST({text} AS BIGINT) ELSE {error('type')} END"
+        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN CAST({text} AS BIGINT) ELSE {other} END"
     if kind == "TIMESTAMP":  # a cast alone would drop the zone without moving the time
         return (
-            f"CASE WHEN {text} IS NULL THEN NULL WHEN regexp_full_match({text}, '{_ZONE}') THEN {error('zone')} "
-            f"WHEN try_cast({text} AS TIMESTAMP) IS NOT NULL THEN CAST({text} AS TIMESTAMP) ELSE {error('type')} END"
+            f"CASE WHEN {text} IS NULL THEN NULL WHEN regexp_full_match({text}, '{_ZONE}') "
+            f"THEN {_error(column, 'zone', record=record)} "
+            # neither infinity nor epoch, which a cast takes for times
+            f"WHEN regexp_matches({text}, '^\\s*\\d{{1,4}}\\D') AND isfinite(try_cast({text} AS TIMESTAMP)) "
+            f"THEN CAST({text} AS TIMESTAMP) ELSE {other} END"
         )
     if kind == "DOUBLE":
         is_fit = f"try_cast({text} AS DOUBLE) IS NOT NULL AND NOT contains({text}, '_')"
+        is_fit += f" AND NOT isinf(try_cast({text} AS DOUBLE))" if is_finite else ""
         number = f"nullif(CAST({text} AS DOUBLE), 'NaN')"
-        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN {number} ELSE {error('type')} END"
+        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {is_fit} THEN {number} ELSE {other} END"
     return text
 
 
-def _from_parquet(origin: str, kind: str, *, found: pa.DataType) -> str:
-    column = f'"{origin}"'
+def _error(column: str, what: str, *, record: str) -> str:
+    return f"error(concat('{CELL_ERROR} ', {record}, ' ', {column}, ' {what}'))"
+
+
+def _from_parquet(origin: str, kind: str, *, found: pa.DataType, is_finite: bool) -> str:
+    column, record = f'"{origin}"', "file_row_number + 1"
+    other = _error(literal(origin), kind, record=record)
     # smallest and largest value in a Parquet file say nothing of its NaN; the database trusts them, and takes a
     # comparison with NaN, and isnan() as well, for false where they are numbers
     number = f"CASE WHEN isfinite({column}) OR isinf({column}) THEN {column} END"
     if pa.types.is_floating(found) and kind == "DOUBLE":
-        return f"CAST({number} AS DOUBLE)"
+        value = f"CAST({number} AS DOUBLE)"
+        return f"CASE WHEN isinf({column}) THEN {other} ELSE {value} END" if is_finite else value
+    if pa.types.is_timestamp(found) and kind == "TIMESTAMP":
+        return f"CASE WHEN isfinite({column}) OR {column} IS NULL THEN CAST({column} AS TIMESTAMP) ELSE {other} END"
     if pa.types.is_floating(found):  # pandas keeps whole numbers, and texts that are numbers, with gaps as floats
         column = f"CAST({number} AS VARCHAR)"
     elif not _is_text(found):
         return f"CAST({column} AS {kind})"
     else:
         column = f"replace(CASE WHEN {column} NOT IN ({_MISSING}) THEN CAST({column} AS VARCHAR) END, chr(0), '')"
-    return _checked(literal(origin), column, kind=kind, record="file_row_number + 1")
+    return _checked(literal(origin), column, kind=kind, is_finite=is_finite, record=record)
 
 
 def _is_text(found: pa.DataType) -> bool:

@@ -74,7 +74,7 @@ def test_arm_that_asks_for_absent_discharge_notes_is_refused(tree: Path, tmp_pat
 def test_folder_for_the_tables_must_hold_nothing_else(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     empty = start("tiny_phenotyping", raw_dir=tree, work_dir=tmp_path / "work", table_dir=tmp_path / "mine")
-    assert empty.warehouse_dir == tmp_path / "mine"
+    assert empty.extracted_dir == tmp_path / "mine"
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(ConfigError, match="would be replaced"):
         start("tiny_phenotyping", raw_dir=tree, work_dir=tmp_path / "work", table_dir=tmp_path / "mine")

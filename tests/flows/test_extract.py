@@ -7,6 +7,7 @@ import pytest
 
 from flows.extract import extract
 from medpatch.config.preset import PresetName
+from medpatch.validate.gate import GateError, GateResult
 
 COLUMNS = {
     "stay": "subject_id hadm_id stay_id intime outtime los_hours age_years gender race in_hospital_mortality "
@@ -45,6 +46,27 @@ def test_tables_are_left_in_the_folder_with_the_columns_of_their_contract(
     samples = set(tables["stay_index"]["stay_id"])
     assert set(tables["label_phenotype"]["stay_id"]) == samples
     assert tables["stay_criterion"].height > tables["stay"].height >= len(samples)
+
+
+def test_tables_that_fail_the_gate_do_not_take_the_place_of_good_ones(
+    tree: Path, prefect_server: None, work_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    extracted(tree, work_dir, out)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def refuse(*_: object, **__: object) -> list[GateResult]:
+        raise GateError("refused", [])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.extract.gate_warehouse", refuse)
+        with pytest.raises(GateError, match="refused"):
+            extracted(tree, work_dir, out, **ARMS, **{"cohort.min_age_years": 40})
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+    after = extracted(tree, work_dir, out, **ARMS, **{"cohort.min_age_years": 40})
+    assert after["stay"]["age_years"].min() >= 40
+    assert {file.name for file in out.iterdir()} == set(before)
 
 
 def test_arms_leave_reports_out(tree: Path, prefect_server: None, work_dir: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from medpatch.config.path import PathConfig
 from medpatch.config.preset import PresetName
 from medpatch.evaluate.prediction import PREDICTION_FILE
 
-ARTEFACTS = ("warehouse_dir", "tensor_dir", "checkpoint_dir", "report_dir")
+ARTEFACTS = ("extracted_dir", "tensor_dir", "checkpoint_dir", "report_dir")
 QUICK = {
     "train.unimodal_epochs": 1,
     "train.confidence_epochs": 1,
@@ -51,7 +51,7 @@ def test_a_command_knows_without_a_server_that_all_is_done(settled: RunContext, 
     ("lost", "undone"),
     [
         ("staging_dir", ARTEFACTS),
-        ("warehouse_dir", ARTEFACTS),
+        ("extracted_dir", ARTEFACTS),
         ("tensor_dir", ARTEFACTS[1:]),
         ("prediction_dir", ARTEFACTS[3:]),
         ("report_dir", ARTEFACTS[3:]),

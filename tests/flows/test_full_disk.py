@@ -52,7 +52,7 @@ def test_out_folder_that_fills_is_not_there_afterwards(tmp_path: Path, on_small_
     ended = on_small_disk(command(tmp_path, work=tmp_path / "work", out=out), folder=tmp_path / "disk", size="28k")
 
     assert ended.code == 1
-    assert f"ResourceError: build-tables: the disk is full: 0.0 GiB are free below {out.parent}" in ended.said
+    assert f"ResourceError: copy-tables: the disk is full: 0.0 GiB are free below {out.parent}" in ended.said
     assert "Traceback" not in ended.said
     assert ended.left == []
     assert len(list((tmp_path / "work").glob("staging-*/artifact.json"))) == 1
