@@ -133,7 +133,7 @@ def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, *, windows: pl.LazyFrame)
     Returns:
         plus text_length (bytes, 0 for no text), stay_notes (notes of the stay), copies (rows of the stay that are the
         same, this one included), versions (different rows of the stay with this note_id; null without one),
-        hours_to_window_end, clock_difference_hours.
+        hours_to_window_end, stored_hours_to_window_end (the same for storetime), clock_difference_hours.
     """
     content = pl.struct("charttime", "storetime", pl.col("text").hash())
     lean = note.with_columns(
@@ -149,7 +149,9 @@ def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, *, windows: pl.LazyFrame)
         .alias("versions"),
     ).drop("content")
     left = (pl.col("window_hours") - pl.col("hours_after_intime")).alias("hours_to_window_end")
-    placed = lean.join(windows, on="stay_id", how="left").with_columns(left).drop("window_hours")
+    late = hours_between(pl.col("charttime"), pl.col("storetime"))
+    stored = (pl.col("window_hours") - pl.col("hours_after_intime") - late).alias("stored_hours_to_window_end")
+    placed = lean.join(windows, on="stay_id", how="left").with_columns(left, stored).drop("window_hours")
     return _with_clock(placed, stay, clock="charttime")
 
 

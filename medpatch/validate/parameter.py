@@ -51,6 +51,7 @@ def note_parameters(config: PipelineConfig, *, modality: Modality) -> dict[str, 
     window = config.cohort.window_hours
     is_known_arm = TextArm.REPORTS_KNOWN_BY_WINDOW_END in config.modality.text_arms
     is_limited = modality is Modality.RR and (Correction.REPORT_WINDOW in config.cohort.rules or is_known_arm)
+    is_known = modality is Modality.RR and (Correction.REPORT_KNOWN in config.cohort.rules or is_known_arm)
     is_forbidden = modality is Modality.DN and config.cohort.task is Task.IN_HOSPITAL_MORTALITY
     raw_file, query = NOTE_ORIGIN[modality]
     is_once = Correction.NOTE_ONCE in config.cohort.rules
@@ -63,6 +64,7 @@ def note_parameters(config: PipelineConfig, *, modality: Modality) -> dict[str, 
         "note_to_hours": TEN_YEARS_HOURS if window is None else window + EDGE_HOURS,
         # with a fixed window, note_to_hours says the same
         "hours_to_window_end": -EDGE_HOURS if window is None and is_limited else -TEN_YEARS_HOURS,
+        "stored_hours_to_window_end": -EDGE_HOURS if is_known else -TEN_YEARS_HOURS,
         "max_rows": 0 if is_forbidden else MANY_NOTES,
     }
 

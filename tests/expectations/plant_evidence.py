@@ -93,8 +93,9 @@ LATE_REPORT: list[Case] = cases(
             "radiology_report",
             hours_after_intime=1001.0,
             charttime=INTIME + 1001 * HOUR,
-            storetime=INTIME + 1001 * HOUR,
-        )
+            storetime=None,
+        ),
+        "note_was_stored_by_the_end_of_the_window": put("radiology_report", storetime=INTIME + 1001 * HOUR),
     },
     table="radiology_report",
     config=CORRECTED_PHENOTYPING,

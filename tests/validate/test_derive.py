@@ -188,18 +188,26 @@ def test_lists_may_give_any_share(listed: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "limit"),
+    ("changed", "is_limited", "is_known"),
     [
-        ({}, -parameter.TEN_YEARS_HOURS),
-        ({"cohort.profile": "corrected"}, -EDGE_HOURS),
-        ({"cohort.profile": "corrected", "cohort.corrections": ["race_group"]}, -parameter.TEN_YEARS_HOURS),
-        ({"cohort.corrections": ["report_window"]}, -EDGE_HOURS),
-        ({"modality.text_arms": ["reports_known_by_window_end"]}, -EDGE_HOURS),
+        ({}, False, False),
+        ({"cohort.profile": "corrected"}, True, True),
+        ({"cohort.profile": "corrected", "cohort.corrections": ["race_group"]}, False, False),
+        ({"cohort.corrections": ["report_window"]}, True, False),
+        ({"cohort.corrections": ["report_known"]}, False, True),
+        ({"modality.text_arms": ["reports_known_by_window_end"]}, True, True),
     ],
 )
-def test_reports_are_judged_by_the_rules_in_force_and_not_by_the_profile(changed: dict, limit: float) -> None:
+def test_reports_are_judged_by_the_rules_in_force_and_not_by_the_profile(
+    changed: dict, is_limited: bool, is_known: bool
+) -> None:
     config = apply_overrides(preset("phenotyping"), changed)
-    assert parameter.note_parameters(config, modality=Modality.RR)["hours_to_window_end"] == limit
+    found = parameter.note_parameters(config, modality=Modality.RR)
+    limit = {True: -EDGE_HOURS, False: -parameter.TEN_YEARS_HOURS}
+    assert found["hours_to_window_end"] == limit[is_limited]
+    assert found["stored_hours_to_window_end"] == limit[is_known]
+    note = parameter.note_parameters(config, modality=Modality.DN)  # written at the end of a stay
+    assert note["stored_hours_to_window_end"] == limit[False]
 
 
 def test_a_seed_without_its_columns_is_refused(tmp_path: Path) -> None:
