@@ -15,6 +15,8 @@ from medpatch.config.error import RawDataError
 from medpatch.extract.raw_table import RawTable
 
 LONGEST_HEADER = 2**16
+RELEASES = {"ehr": "MIMIC-IV 1.0 to 3.1", "cxr": "MIMIC-CXR-JPG 2.0.0", "note": "MIMIC-IV-Note 2.2"}
+"""Data set -> what its columns are known from."""
 
 
 def read_header(file: Path) -> list[str]:
@@ -80,7 +82,7 @@ def check_columns(file: Path, table: RawTable, *, found: list[str]) -> None:
         wanted = ", ".join(f"{c} ({table.renamed[c]} in release 1.0)" if c in table.renamed else c for c in missing)
         raise RawDataError(
             f"{file}: column {wanted} is absent; found {', '.join(found[:20])}; expected the columns of "
-            "MIMIC-IV 1.0 to 3.1, MIMIC-CXR-JPG 2.0.0, MIMIC-IV-Note 2.2: compare with the release you downloaded"
+            f"{RELEASES[table.dataset]}: compare with the release you downloaded"
         )
 
 
