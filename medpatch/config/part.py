@@ -22,7 +22,7 @@ CACHE = ("cache_gib", "cache_type", "precision", "rival_tokens")
 
 def encoder_part(config: PipelineConfig) -> dict[str, Any]:
     """What stage 1 reads: encoders with their projections and heads."""
-    train = _train(config, *LOOP, "unimodal_epochs", "augment_cxr")
+    train = _train(config, *LOOP, "unimodal_epochs", "unimodal_select", "augment_cxr")
     return {
         "encoder": config.model.encoder.flatten(),
         "compat": str(config.model.fusion.compat),

@@ -54,6 +54,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
             "model": ModelConfig(
                 encoder=EncoderConfig(
                     ehr_width=32,
+                    ehr_dropout=0.25,
                     ehr_summary=Summary.MAX,
                     note_summary=Summary.MAX,
                     cxr_name=TINY,

@@ -71,6 +71,13 @@ class RateConfig(Frozen):
     boosted_trees: float = Field(0.04, gt=0, description="shrinkage of each tree, of another size than the others")
 
 
+class Select(StrEnum):
+    """What makes an epoch the best."""
+
+    AUROC = "auroc"
+    LOSS = "loss"
+
+
 class TrainConfig(Frozen):
     """How the weights are found, for all stages."""
 
@@ -87,6 +94,11 @@ class TrainConfig(Frozen):
     unimodal_epochs: int = Field(100, gt=0, description="most epochs of stage 1")
     confidence_epochs: int = Field(100, gt=0, description="most epochs of stage 2")
     fusion_epochs: int = Field(100, gt=0, description="most epochs of stage 3 and of the rivals")
+    unimodal_select: Select = Field(
+        Select.LOSS,
+        description="what chooses the epoch of stage 1 on its part of val: the loss or, as published, the AUROC, "
+        "which few positives make a matter of luck",
+    )
     patience_epochs: int = Field(15, gt=0, description="validations without improvement before stopping")
     calibration_share: float = Field(
         0.5,

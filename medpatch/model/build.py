@@ -152,7 +152,7 @@ def _build_ehr(config: ModelConfig, spec: InputSpec, backbone: Description | Non
     encoder = config.encoder
     if encoder.ehr_kind is EhrKind.TRANSFORMER:
         return EhrTransformer(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary, layers=encoder.ehr_layers)
-    return EhrEncoder(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary)
+    return EhrEncoder(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary, dropout=encoder.ehr_dropout)
 
 
 def _build_cxr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> CxrEncoder:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from medpatch.config.model import Summary
 from medpatch.contract.batch import Tokens
@@ -17,13 +18,15 @@ class EhrEncoder(nn.Module):
 
     Source: MedPatch, section on encoders (LSTM, Xavier input weights, orthogonal recurrent weights, zero biases).
     Deviates: padded instead of packed sequences. A forward LSTM never looks ahead, so real steps are the
-    same numbers, and the padded form is several times faster on CPU for long stays.
+    same numbers, and the padded form is several times faster on CPU for long stays. Dropout, if asked for, hides
+    columns of a stay for all its hours, as if a channel had never been measured, and numbers of the tokens.
     """
 
-    def __init__(self, columns: int, width: int, *, summary: Summary = Summary.LAST) -> None:
-        """Take the number of input columns (76) and the width D of the state."""
+    def __init__(self, columns: int, width: int, *, summary: Summary = Summary.LAST, dropout: float = 0.0) -> None:
+        """Take the number of input columns (76), the width D of the state, and the share that training hides."""
         super().__init__()
         self.width = width
+        self.dropout = dropout
         self.summarise = SUMMARISE[summary]
         self.lstm = nn.LSTM(columns, width, batch_first=True)
         nn.init.xavier_uniform_(self.lstm.weight_ih_l0)
@@ -39,7 +42,12 @@ class EhrEncoder(nn.Module):
             mask: (B, T) bool, True where the hour lies inside the stay; a prefix of each row.
         """
         hidden = ~mask.unsqueeze(-1)
+        hides = self.training and self.dropout > 0
+        if hides:
+            value = functional.dropout1d(value.transpose(1, 2), self.dropout).transpose(1, 2)
         output, _ = self.lstm(value.masked_fill(hidden, 0.0))
+        if hides:
+            output = functional.dropout(output, self.dropout)
         tokens = torch.where(hidden, torch.zeros_like(output), output)  # (B, T, D)
         return Tokens(value=tokens, token_mask=mask, pooled=self.summarise(tokens, mask))
 

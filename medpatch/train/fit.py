@@ -10,10 +10,10 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from medpatch.config.error import ConfigError
-from medpatch.config.train import TrainConfig
+from medpatch.config.train import Select, TrainConfig
 from medpatch.train.auroc import macro_auroc
 from medpatch.train.freeze import set_training
-from medpatch.train.record import EpochRecord, FitResult, FitSettings, LogMetric, Progress, Select, Step
+from medpatch.train.record import EpochRecord, FitResult, FitSettings, LogMetric, Progress, Step
 from medpatch.train.session import Session, open_session
 from medpatch.train.state import FitState, StateFile, put_back, snapshot
 from medpatch.train.update import Updater

@@ -3,19 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 
 from torch import Tensor
 
+from medpatch.config.train import Select
+
 LogMetric = Callable[[str, float, int], None]
 Progress = Callable[[int, int], None]
-
-
-class Select(StrEnum):
-    """What makes an epoch the best."""
-
-    AUROC = "auroc"
-    LOSS = "loss"
 
 
 @dataclass(frozen=True)

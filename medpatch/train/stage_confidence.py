@@ -9,6 +9,7 @@ from torch import Tensor
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Select
 from medpatch.contract.confidence import ConfidenceReport, write_confidence
 from medpatch.feature.opening import input_spec, open_index
 from medpatch.feature.seed import derive_seed, deterministic
@@ -18,7 +19,7 @@ from medpatch.model.checkpoint import save_scorer
 from medpatch.model.confidence import TokenScorer
 from medpatch.train.calibrate import fit_temperature, fit_threshold
 from medpatch.train.fit import fit
-from medpatch.train.record import LogMetric, Progress, Select
+from medpatch.train.record import LogMetric, Progress
 from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings, val_parts

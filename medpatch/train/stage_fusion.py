@@ -11,6 +11,7 @@ from medpatch.config.error import ConfigError
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.part import is_frozen
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Select
 from medpatch.feature.assemble import Pools, assemble
 from medpatch.feature.batching import shuffled
 from medpatch.feature.dirs import StageDirs
@@ -28,7 +29,7 @@ from medpatch.model.unimodal import Unimodal
 from medpatch.train.fit import fit
 from medpatch.train.freeze import freeze
 from medpatch.train.loss import HeadLoss
-from medpatch.train.record import LogMetric, Progress, Select
+from medpatch.train.record import LogMetric, Progress
 from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
 from medpatch.train.stage_unimodal import fit_settings

@@ -9,6 +9,7 @@ from torch import Tensor
 from medpatch.config.name import Rival, Split, Stage
 from medpatch.config.part import is_frozen
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Select
 from medpatch.feature.batching import shuffled
 from medpatch.feature.dirs import StageDirs
 from medpatch.feature.opening import input_spec, open_index
@@ -21,7 +22,7 @@ from medpatch.model.build_rival import build_rival
 from medpatch.model.checkpoint_rival import save_rival
 from medpatch.model.end_to_end import EndToEnd
 from medpatch.train.fit import fit
-from medpatch.train.record import LogMetric, Progress, Select, Step, StepOutput
+from medpatch.train.record import LogMetric, Progress, Step, StepOutput
 from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
 from medpatch.train.stage_fusion import load_all, open_raw

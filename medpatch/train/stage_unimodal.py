@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medpatch.config.name import Modality, Split, Stage
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.train import Select
 from medpatch.data.held_out import split_val
 from medpatch.feature.batching import in_order, shuffled
 from medpatch.feature.encode import raw_inputs
@@ -23,7 +24,7 @@ from medpatch.model.spec import InputSpec
 from medpatch.model.unimodal import Unimodal
 from medpatch.train.fit import fit
 from medpatch.train.freeze import freeze
-from medpatch.train.record import FitSettings, LogMetric, Progress, Select, Step
+from medpatch.train.record import FitSettings, LogMetric, Progress, Step
 from medpatch.train.result import StageResult, finish
 from medpatch.train.session import open_session
 from medpatch.train.step import pooled_step, unimodal_step
@@ -103,7 +104,7 @@ def run_unimodal(
             ),
             val_step=val.step(network, device=session.device),
             val_batches=lambda: (selection[i] for i in in_order(val.length[selection], batch_size=settings.batch_size)),
-            settings=fit_settings(config, "unimodal", epochs=settings.unimodal_epochs, select=Select.AUROC),
+            settings=fit_settings(config, "unimodal", epochs=settings.unimodal_epochs, select=settings.unimodal_select),
             name=name,
             log_metric=log_metric,
             progress=progress,

@@ -65,6 +65,22 @@ def test_ehr_maximum_over_time_ignores_padding():
     torch.testing.assert_close(padded.pooled, short.value.amax(dim=1))
 
 
+@torch.no_grad()
+def test_ehr_dropout_hides_whole_columns_in_training_only():
+    torch.manual_seed(0)
+    encoder = EhrEncoder(6, 4, dropout=0.5)
+    value, mask, seen = torch.randn(8, 5, 6), torch.ones(8, 5, dtype=torch.bool), []
+    encoder.lstm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    trained = encoder.train()(value, mask).value
+    shown = encoder.eval()(value, mask).value
+    hidden = (seen[0] == 0).float().mean(dim=1)  # (B, C): of each column the share of hidden hours
+    assert set(hidden.flatten().tolist()) == {0.0, 1.0}
+    torch.testing.assert_close(seen[0], 2 * value * (1 - hidden).unsqueeze(1))
+    torch.testing.assert_close(seen[1], value)
+    assert (trained == 0).any()
+    assert not (shown == 0).any()
+
+
 def test_tiny_image_of_an_odd_size_is_refused():
     with pytest.raises(ConfigError, match="which 48 does not allow"):
         TinyImage(TinyImageShape(48))
