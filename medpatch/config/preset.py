@@ -9,7 +9,7 @@ from medpatch.config.modality import ModalityConfig, Scaling
 from medpatch.config.model import TINY, EncoderConfig, ModelConfig, Summary
 from medpatch.config.name import Modality, Task
 from medpatch.config.pipeline import PipelineConfig
-from medpatch.config.train import CacheType, TrainConfig
+from medpatch.config.train import CacheType, Select, TrainConfig
 
 
 def in_hospital_mortality() -> PipelineConfig:
@@ -17,6 +17,7 @@ def in_hospital_mortality() -> PipelineConfig:
     return PipelineConfig(
         cohort=CohortConfig(task=Task.IN_HOSPITAL_MORTALITY, window_hours=48),
         modality=ModalityConfig(modalities=(Modality.EHR, Modality.CXR, Modality.RR)),
+        train=TrainConfig(unimodal_select=Select.LOSS),
     )
 
 
@@ -64,6 +65,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
                 )
             ),
             "train": TrainConfig(
+                unimodal_select=full.train.unimodal_select,
                 cache_type=CacheType.FLOAT32,
                 batch_size=64,
                 learning_rate=3e-3,

@@ -95,9 +95,9 @@ class TrainConfig(Frozen):
     confidence_epochs: int = Field(100, gt=0, description="most epochs of stage 2")
     fusion_epochs: int = Field(100, gt=0, description="most epochs of stage 3 and of the rivals")
     unimodal_select: Select = Field(
-        Select.LOSS,
-        description="what chooses the epoch of stage 1 on its part of val: the loss or, as published, the AUROC, "
-        "which few positives make a matter of luck",
+        Select.AUROC,
+        description="what chooses the epoch of stage 1 on its part of val: the AUROC, as published, or the loss, less "
+        "a matter of luck where the positives of a single label are few",
     )
     patience_epochs: int = Field(15, gt=0, description="validations without improvement before stopping")
     calibration_share: float = Field(

@@ -11,6 +11,7 @@ from medpatch.config.modality import ModalityConfig, Scaling
 from medpatch.config.model import EncoderConfig, ModelConfig
 from medpatch.config.name import Modality, Stage, Task
 from medpatch.config.pipeline import PipelineConfig
+from medpatch.config.preset import PRESETS, preset
 from medpatch.config.train import Select, TrainConfig
 from medpatch.train.job import Job
 from medpatch.train.launch import run_job
@@ -50,4 +51,11 @@ def test_encoder_keeps_the_epoch_that_is_asked_for(tmp_path: Path, select: Selec
     highest = max(history, key=lambda record: (record["val_auroc"], -record["val_loss"]))
     assert lowest["epoch"] != highest["epoch"]  # else this would show nothing
     assert epoch == (lowest if is_best else highest)["epoch"]
-    assert TrainConfig().unimodal_select is Select.LOSS
+
+
+def test_the_loss_chooses_where_there_is_one_rare_label() -> None:
+    chosen_by = {name: preset(name).train.unimodal_select for name in PRESETS}
+    assert {name for name, select in chosen_by.items() if select is Select.LOSS} == {
+        "in_hospital_mortality",
+        "tiny_in_hospital_mortality",
+    }
