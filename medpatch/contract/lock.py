@@ -91,11 +91,14 @@ def _hold(file: Path, waiting: _Waiting) -> IO[str]:
 
 def _open(file: Path) -> IO[str]:
     while True:
-        file.parent.mkdir(parents=True, exist_ok=True)
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             return file.open("a+", encoding="utf-8")
         except FileNotFoundError:  # the folder went with its last lock, just now
             continue
+        except FileExistsError:  # or between finding it there and asking whether it is a folder
+            if file.parent.is_file():
+                raise
 
 
 def _is_locked(held: IO[str]) -> bool:

@@ -69,6 +69,28 @@ def test_many_that_take_and_remove_one_lock_are_never_in_it_together(tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["count"]
 
 
+def test_folder_of_locks_that_goes_while_it_is_being_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = os.mkdir, []
+
+    def mkdir(path: str, *rest: object) -> None:
+        asked.append(path)
+        if len(asked) == 1:  # there when it was to be made, and gone when it was looked at
+            raise FileExistsError(path)
+        real(path, *rest)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with lock(tmp_path / "a", wait_seconds=0):
+        assert len(asked) == 2
+
+
+def test_file_in_the_place_of_the_folder_of_locks_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / LOCK_DIR).write_text("")
+    with pytest.raises(FileExistsError):
+        _hold(tmp_path / "a")
+
+
 def test_two_targets_do_not_wait_for_each_other(tmp_path: Path) -> None:
     with lock(tmp_path / "a") as first, lock(tmp_path / "b", wait_seconds=0) as second:
         assert (first, second) == (False, False)
