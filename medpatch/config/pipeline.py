@@ -3,8 +3,8 @@
 from pydantic import model_validator
 
 from medpatch.config.base import Frozen, digest_of
-from medpatch.config.cohort import CohortConfig, SplitConfig
-from medpatch.config.modality import ModalityConfig
+from medpatch.config.cohort import CohortConfig, Correction, SplitConfig
+from medpatch.config.modality import ModalityConfig, TextArm
 from medpatch.config.model import ModelConfig
 from medpatch.config.name import Modality, Task, label_names
 from medpatch.config.train import EvaluateConfig, Head, TrainConfig
@@ -39,6 +39,13 @@ class PipelineConfig(Frozen):
                 "no such head; report late"
             )
         return self
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """The rules that are on: those of the cohort section, and those that an arm of the notes is made of."""
+        is_known_arm = TextArm.REPORTS_KNOWN_BY_WINDOW_END in self.modality.text_arms
+        arm = {Correction.REPORT_WINDOW, Correction.REPORT_KNOWN} if is_known_arm else set()
+        return tuple(rule for rule in Correction if rule in self.cohort.rules or rule in arm)
 
     @property
     def labels(self) -> tuple[str, ...]:

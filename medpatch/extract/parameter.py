@@ -1,6 +1,5 @@
 """What the configuration says to SQL: one value per $name."""
 
-from medpatch.config.cohort import Correction
 from medpatch.config.modality import TextArm
 from medpatch.config.name import Modality
 from medpatch.config.pipeline import PipelineConfig
@@ -10,7 +9,7 @@ def sql_parameters(config: PipelineConfig) -> dict[str, object]:
     """Every name that a file in sql/ may want bound."""
     modalities = config.modality.modalities
     return {
-        "corrections": [str(rule) for rule in corrections_of(config)],
+        "corrections": [str(rule) for rule in config.corrections],
         "window_hours": config.cohort.window_hours,
         "min_age_years": config.cohort.min_age_years,
         "view_position": config.cohort.view_position,
@@ -23,10 +22,3 @@ def sql_parameters(config: PipelineConfig) -> dict[str, object]:
         "uses_dn": Modality.DN in modalities,
         "without_cxr_reports": TextArm.RADIOLOGY_WITHOUT_CXR_REPORTS in config.modality.text_arms,
     }
-
-
-def corrections_of(config: PipelineConfig) -> tuple[Correction, ...]:
-    """The rules that are on: those of the cohort section, and those that an arm of the notes is made of."""
-    is_known_arm = TextArm.REPORTS_KNOWN_BY_WINDOW_END in config.modality.text_arms
-    arm = {Correction.REPORT_WINDOW, Correction.REPORT_KNOWN} if is_known_arm else set()
-    return tuple(rule for rule in Correction if rule in config.cohort.rules or rule in arm)

@@ -148,10 +148,10 @@ def note_frame(note: pl.LazyFrame, stay: pl.LazyFrame, *, windows: pl.LazyFrame)
         .cast(pl.Int64)
         .alias("versions"),
     ).drop("content")
-    left = (pl.col("window_hours") - pl.col("hours_after_intime")).alias("hours_to_window_end")
+    left = pl.col("window_hours") - pl.col("hours_after_intime")
     late = hours_between(pl.col("charttime"), pl.col("storetime"))
-    stored = (pl.col("window_hours") - pl.col("hours_after_intime") - late).alias("stored_hours_to_window_end")
-    placed = lean.join(windows, on="stay_id", how="left").with_columns(left, stored).drop("window_hours")
+    ends = {"hours_to_window_end": left, "stored_hours_to_window_end": left - late}
+    placed = lean.join(windows, on="stay_id", how="left").with_columns(**ends).drop("window_hours")
     return _with_clock(placed, stay, clock="charttime")
 
 

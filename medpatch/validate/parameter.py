@@ -6,7 +6,6 @@ from typing import Any
 import polars as pl
 
 from medpatch.config.cohort import Correction, SplitConfig
-from medpatch.config.modality import TextArm
 from medpatch.config.name import Modality, Task
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.validate.derive import EDGE_HOURS, TWO_YEARS_HOURS
@@ -49,12 +48,11 @@ def note_parameters(config: PipelineConfig, *, modality: Modality) -> dict[str, 
     So is a report that is joined twice where the published extraction does so.
     """
     window = config.cohort.window_hours
-    is_known_arm = TextArm.REPORTS_KNOWN_BY_WINDOW_END in config.modality.text_arms
-    is_limited = modality is Modality.RR and (Correction.REPORT_WINDOW in config.cohort.rules or is_known_arm)
-    is_known = modality is Modality.RR and (Correction.REPORT_KNOWN in config.cohort.rules or is_known_arm)
+    is_limited = modality is Modality.RR and Correction.REPORT_WINDOW in config.corrections
+    is_known = modality is Modality.RR and Correction.REPORT_KNOWN in config.corrections
     is_forbidden = modality is Modality.DN and config.cohort.task is Task.IN_HOSPITAL_MORTALITY
     raw_file, query = NOTE_ORIGIN[modality]
-    is_once = Correction.NOTE_ONCE in config.cohort.rules
+    is_once = Correction.NOTE_ONCE in config.corrections
     return {
         "raw_file": raw_file,
         "query": query,

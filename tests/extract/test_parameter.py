@@ -6,7 +6,7 @@ from medpatch.config.cohort import Correction
 from medpatch.config.override import apply_overrides
 from medpatch.config.path import SQL_DIR
 from medpatch.config.preset import in_hospital_mortality, phenotyping
-from medpatch.extract.parameter import corrections_of, sql_parameters
+from medpatch.extract.parameter import sql_parameters
 
 
 def test_every_correction_is_a_rule_of_the_seed_and_the_other_way_round() -> None:
@@ -31,8 +31,8 @@ def test_arm_of_known_reports_is_two_rules_in_either_profile() -> None:
     published = apply_overrides(phenotyping(), arm)
     corrected = apply_overrides(phenotyping(), arm | {"cohort.profile": "corrected"})
 
-    assert corrections_of(published) == (Correction.REPORT_WINDOW, Correction.REPORT_KNOWN)
-    assert corrections_of(corrected) == tuple(Correction)
+    assert published.corrections == (Correction.REPORT_WINDOW, Correction.REPORT_KNOWN)
+    assert corrected.corrections == tuple(Correction)
 
 
 def test_arm_without_cxr_reports_reaches_sql() -> None:
