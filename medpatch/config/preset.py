@@ -54,8 +54,8 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
             ),
             "model": ModelConfig(
                 encoder=EncoderConfig(
-                    ehr_width=32,
-                    ehr_dropout=0.25,
+                    ehr_width=64,
+                    ehr_dropout=0.1,
                     ehr_summary=Summary.MAX,
                     note_summary=Summary.MAX,
                     cxr_name=TINY,
@@ -67,7 +67,7 @@ def _tiny(full: PipelineConfig) -> PipelineConfig:
             "train": TrainConfig(
                 unimodal_select=full.train.unimodal_select,
                 cache_type=CacheType.FLOAT32,
-                batch_size=64,
+                batch_size=32,
                 learning_rate=3e-3,
                 unimodal_epochs=15,
                 confidence_epochs=12,
