@@ -18,7 +18,7 @@ from flows.cli_option import (
 from medpatch.config.override import parse_overrides
 from medpatch.config.preset import PresetName
 from medpatch.config.runner import Runner
-from medpatch.config.search import SearchPart, SearchSettings
+from medpatch.config.search import SearchPart, SearchSettings, search_range
 
 
 def leaderboard(
@@ -58,21 +58,27 @@ def search(
     part: Annotated[SearchPart, typer.Option(help="all stages together, one stage, or a rival")] = SearchPart.ALL,
     trials: Annotated[int, typer.Option(min=1, help="learning rates to try")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="training seeds of each")] = 3,
-    low: Annotated[float, typer.Option(help="smallest learning rate")] = 1e-5,
-    high: Annotated[float, typer.Option(help="largest learning rate")] = 1e-3,
+    low: Annotated[
+        float | None, typer.Option(help="smallest learning rate; 1e-5, or a tenth of the part's own")
+    ] = None,
+    high: Annotated[float | None, typer.Option(help="largest learning rate; 1e-3, or ten times the part's own")] = None,
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,
     overrides: Set = None,
 ) -> None:
     """Find a learning rate on validation, over several seeds; a search that was stopped goes on."""
     with named_errors():
-        SearchSettings(trials, tuple(range(seeds)), low, high)  # refuses what cannot be searched
+        number = tuple(range(seeds))
+        if low is not None and high is not None:
+            SearchSettings(trials, number, low, high)  # refuses what cannot be searched
         paths = paths_of(raw_dir, work_dir)
         from flows.server import api_server
         from flows.start import settle
 
         fields = parse_overrides(overrides or [])
-        settle(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=fields)
+        run = settle(preset, raw_dir=paths.raw_dir, work_dir=paths.work_dir, overrides=fields)
+        low, high = search_range(run.config, part, low=low, high=high)
+        SearchSettings(trials, number, low, high)
         with api_server(paths) as api:
             from flows.search_local import search_locally
 

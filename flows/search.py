@@ -19,12 +19,17 @@ from flows.journal import note_mlflow_run
 from flows.start import start
 from flows.train import train_fusion, train_modality, train_rival, train_unimodal
 from medpatch.config.base import digest_of
+from medpatch.config.code import EXTRACT_CODE, STAGE_CODE, TENSOR_CODE
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Rival
+from medpatch.config.path import code_digest
 from medpatch.config.preset import PresetName
-from medpatch.config.search import SearchPart, SearchSettings, searched_field
+from medpatch.config.search import SearchPart, SearchSettings, search_range, searched_field
 from medpatch.track.log import log_metrics
 from medpatch.track.run import TrackedRun, child_run, log_params, open_tracking, parent_run
+
+CODE = tuple(sorted({*EXTRACT_CODE, *TENSOR_CODE, *STAGE_CODE}))
+"""What a score depends on beside the settings and the raw files."""
 
 
 @flow(name="search", flow_run_name="{preset}-{part}")
@@ -34,8 +39,8 @@ def search_flow(
     *,
     trials: int = 10,
     seeds: int = 3,
-    low: float = 1e-5,
-    high: float = 1e-3,
+    low: float | None = None,
+    high: float | None = None,
     raw_dir: Path | None = None,
     work_dir: Path | None = None,
     overrides: dict[str, Any] | None = None,
@@ -47,8 +52,8 @@ def search_flow(
         part: whose learning rate.
         trials: learning rates to try.
         seeds: training seeds of each.
-        low: smallest learning rate.
-        high: largest.
+        low: smallest learning rate; none as in `medpatch.config.search.search_range`.
+        high: largest, likewise.
         raw_dir: folder with the MIMIC data sets.
         work_dir: folder for everything that is written.
         overrides: single fields by dotted name.
@@ -61,6 +66,7 @@ def search_flow(
     ways = {"raw_dir": raw_dir, "work_dir": work_dir}
     run = start(preset, overrides=overrides, **ways, renames=False)
     first = run.config.train.seed
+    low, high = search_range(run.config, part, low=low, high=high)
     settings = SearchSettings(trials, tuple(range(first, first + seeds)), low, high)
     tensors = align_steps(run, extract_steps(run))
     target = search_dir(run, part, low=low, high=high, seeds=seeds)
@@ -75,9 +81,13 @@ def search_flow(
                 score = train_and_score(own, part, tensors=tensors, parent=child)
                 log_params(child, {searched_field(part): rate, "train.seed": seed})
                 log_metrics(child, {"val/auroc": score})
+            scores.setdefault(trial, []).append(score)
+            # at once: a search that goes on after a kill does not see the runs of earlier trials
+            log_metrics(opened[trial], {"val/auroc": fmean(scores[trial])})
             return score
 
         opened: dict[int, TrackedRun] = {}
+        scores: dict[int, list[float]] = {}
 
         def trial_run(trial: int, rate: float) -> TrackedRun:
             if trial not in opened:
@@ -87,19 +97,19 @@ def search_flow(
             return opened[trial]
 
         result = search(target, settings, judge=judge)
-        for one in result.judged:
-            if one.trial in opened:
-                log_metrics(opened[one.trial], {"val/auroc": one.mean, "val/auroc_spread": one.spread})
         log_metrics(parent, {"val/auroc": result.best.mean, "best/learning_rate": result.best.learning_rate})
     get_run_logger().info("best: %s=%.3g", searched_field(part), result.best.learning_rate)
     return target
 
 
 def search_dir(run: RunContext, part: SearchPart, *, low: float, high: float, seeds: int) -> Path:
-    """The study of this part of this configuration, whatever its own learning rate is."""
+    """The study of this part of this configuration by this code, whatever its own learning rate is."""
     field = searched_field(part)
     rest = {name: value for name, value in run.config.flatten().items() if name != field}
-    return run.paths.work_dir / f"search-{part}-{digest_of(rest, run.raw_fingerprint, low, high, seeds)}"
+    return (
+        run.paths.work_dir
+        / f"search-{part}-{digest_of(rest, run.raw_fingerprint, low, high, seeds, code_digest(CODE))}"
+    )
 
 
 def judged_model(part: SearchPart) -> str:

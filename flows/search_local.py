@@ -38,7 +38,7 @@ def search_locally(
     result, console = read_search(folder), Console()
     table = Table("learning rate", "val AUROC", "spread", "seeds", "")
     for one in result.judged:
-        state = "" if one.is_complete else "cut short"
+        state = "" if one.is_complete else "cut short" if one.scores else "diverged"
         row = (f"{one.learning_rate:.2e}", f"{one.mean:.4f}", f"{one.spread:.4f}", str(len(one.scores)), state)
         table.add_row(*row)
     console.print(table)

@@ -9,6 +9,10 @@ class ConfigError(MedPatchError):
     """The configuration asks for something impossible; change the configuration."""
 
 
+class DivergedError(ConfigError):
+    """A training ran away from every solution; lower its learning rate."""
+
+
 class RawDataError(MedPatchError):
     """A raw file is absent, empty, truncated or of another shape; look at that file."""
 

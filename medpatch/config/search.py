@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from medpatch.config.error import ConfigError
 from medpatch.config.name import UNTRAINED, Rival
+from medpatch.config.pipeline import PipelineConfig
 
 SearchPart = StrEnum(
     "SearchPart",
@@ -18,6 +19,26 @@ SearchPart = StrEnum(
 def searched_field(part: SearchPart) -> str:
     """The dotted name of the learning rate of that part."""
     return "train.learning_rate" if part is SearchPart.ALL else f"train.rate.{part}"
+
+
+PAPER_RANGE = (1e-5, 1e-3)
+AROUND = 10.0
+
+
+def search_range(
+    config: PipelineConfig, part: SearchPart, *, low: float | None = None, high: float | None = None
+) -> tuple[float, float]:
+    """The smallest and the largest learning rate to try for a part; what is given is kept.
+
+    That of MedPatch where the part's own rate lies within it, else from a tenth of its own rate to ten times as
+    much: small networks, and the shrinkage of trees, are of another size.
+
+    Source: MedPatch draws its rates from 1e-5 to 1e-3.
+    """
+    rates = config.train
+    own = rates.learning_rate if part is SearchPart.ALL else rates.rate_of(str(part))
+    usual = PAPER_RANGE if PAPER_RANGE[0] <= own <= PAPER_RANGE[1] else (own / AROUND, own * AROUND)
+    return usual[0] if low is None else low, usual[1] if high is None else high
 
 
 @dataclass(frozen=True)
@@ -33,8 +54,8 @@ class SearchSettings:
 
     trials: int
     seeds: tuple[int, ...]
-    low: float = 1e-5
-    high: float = 1e-3
+    low: float = PAPER_RANGE[0]
+    high: float = PAPER_RANGE[1]
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched."""

@@ -92,9 +92,19 @@ def confidence_bins(probability: Floats, label: NDArray, *, bins: int) -> tuple[
     """Confidence minus correctness of the 0.5 decision, and its bin from 1, each (N, K)."""
     confidence = np.maximum(probability, 1 - probability)
     is_right = (probability >= 0.5) == (np.asarray(label) > 0)
-    edges = np.linspace(0, 1, bins + 1, dtype=probability.dtype)
+    edges = bin_edges(bins, probability.dtype)
     place = np.searchsorted(edges, confidence, side="left")  # (lo, hi]
     return confidence.astype(np.float64) - is_right, place
+
+
+def bin_edges(bins: int, dtype: np.dtype) -> Floats:
+    """(bins + 1,) from 0 to 1, counted from the nearer end with one rounding, as `torch.linspace` does.
+
+    Another rounding of an edge would move a probability that stands exactly on it to the next bin.
+    """
+    wide = np.longdouble if dtype == np.float64 else np.float64
+    step, number = wide(dtype.type(1) / dtype.type(bins)), np.arange(bins + 1)
+    return np.where(number < (bins + 1) // 2, step * number, 1 - step * (bins - number)).astype(dtype)
 
 
 def recalibrate(logit: Floats, label: NDArray) -> Recalibration:

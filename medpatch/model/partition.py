@@ -66,7 +66,9 @@ def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, t
     Raises:
         ValueError: the three disagree on (B, N), or an axis is missing.
 
-    Source: MedPatch, confidence-guided patching. Deviates: padding is in no group.
+    Source: MedPatch, confidence-guided patching. Deviates: padding is in no group. As low = total - high, `low` is
+    exact up to rounding of the total: a real token that is not finite, or millions of times larger than the others,
+    spoils both groups of its stay.
     """
     return count_and_pool(tokens, confidence, token_mask=token_mask, threshold=threshold).pools
 

@@ -32,6 +32,13 @@ def fit_temperature(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def fit_threshold(score: Tensor, share: float) -> Tensor:
-    """The score of each label that this share of tokens reaches: score (R, K) -> (K,)."""
+    """The score of each label that this share of tokens reaches: score (R, K) -> (K,).
+
+    More tokens reach it where scores are equal. Where that would be every token, it is the next larger score, so
+    that what little the scorer tells apart is told apart; a score that never varies has none.
+    """
     ordered = score.sort(dim=0, descending=True).values
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))].clone()
+    limit = ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))]
+    smallest = ordered[-1]
+    larger = score.masked_fill(score <= smallest, torch.inf).amin(dim=0)
+    return torch.where((limit <= smallest) & larger.isfinite(), larger, limit).clone()

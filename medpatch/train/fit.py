@@ -9,7 +9,7 @@ import torch
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
-from medpatch.config.error import ConfigError
+from medpatch.config.error import ConfigError, DivergedError
 from medpatch.config.train import Select, TrainConfig
 from medpatch.train.auroc import macro_auroc
 from medpatch.train.freeze import set_training
@@ -53,7 +53,7 @@ def fit(
         session: device, processes, precision, and the file to go on from; None is the CPU and no file.
 
     Raises:
-        ConfigError: the loss became nan or infinite.
+        DivergedError: the loss of a batch or of the selection stays, or a gradient, became nan or infinite.
     """
     session = session or open_session(TrainConfig(device="cpu"))
     weights = [w for w in network.parameters() if w.requires_grad]
@@ -78,12 +78,12 @@ def fit(
         set_training(network, is_training=True)
         try:
             _train_epoch(state, updater, step=step, batches=train_batches(state.epoch), file=file, where=name)
+            set_training(network, is_training=False)
+            val_loss, val_auroc, state.skipped = _validate(val_step, val_batches(), session=session, where=name)
         except ConfigError:
             file.remove()  # it would only come to the same end
             raise
-        set_training(network, is_training=False)
         train_loss = state.loss / max(state.count, 1)
-        val_loss, val_auroc, state.skipped = _validate(val_step, val_batches(), session=session)
         record = EpochRecord(state.epoch, train_loss, val_loss, val_auroc, optimizer.param_groups[0]["lr"])
         state.history.append(record)
         _log(record, log_metric, session=session)
@@ -118,9 +118,9 @@ def _train_epoch(
         done = updater.update(step, index, is_late=is_late)
         if not math.isfinite(done.loss):
             rate = updater.optimizer.param_groups[0]["lr"]
-            raise ConfigError(
-                f"{where}, epoch {state.epoch}: the loss became {done.loss}; lower train.learning_rate ({rate}), or "
-                "look for values that are not finite in the tensors"
+            raise DivergedError(
+                f"{where}, epoch {state.epoch}: the loss or its gradient became {done.loss}; lower its learning rate "
+                f"({rate}), or look for values that are not finite in the tensors"
             )
         state.batches, state.loss, state.count = position + 1, state.loss + done.loss, state.count + done.count
         if done.is_late:  # the main process's clock decides for all
@@ -129,8 +129,12 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _validate(step: Step, batches: Iterable[Tensor], *, session: Session) -> tuple[float, float, int]:
-    """Mean loss, macro AUROC and number of labels without one; nan where there is nothing."""
+def _validate(step: Step, batches: Iterable[Tensor], *, session: Session, where: str) -> tuple[float, float, int]:
+    """Mean loss, macro AUROC and number of labels without one; nan where there is nothing.
+
+    Raises:
+        DivergedError: there is something, but its loss is no number.
+    """
     rows = []
     for number, index in enumerate(batches):
         if number % session.processes != session.rank:
@@ -146,6 +150,10 @@ def _validate(step: Step, batches: Iterable[Tensor], *, session: Session) -> tup
         total, count = total + loss, count + stays
     if not count:
         return math.nan, math.nan, 0
+    if not math.isfinite(total):
+        raise DivergedError(
+            f"{where}: the loss on val became {total}, though that on train was finite; lower its learning rate"
+        )
     judged = [row[3] for row in rows if row[3] is not None]
     if not judged:
         return total / count, math.nan, 0

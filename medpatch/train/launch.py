@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from medpatch.config.error import ConfigError, MedPatchError
+from medpatch.config.error import ConfigError, DivergedError, MedPatchError
 from medpatch.config.name import Rival
 from medpatch.train.job import Job
 from medpatch.train.record import LogMetric, Progress
@@ -35,15 +35,15 @@ def run_job(job: Job, *, log_metric: LogMetric, progress: Progress | None = None
         file.write_text(job.to_json())
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
         command += [str(job.config.train.processes), "-m", "medpatch.train.worker", str(file)]
-        message = _follow(command, log_metric, progress=progress)
-    if message:
-        raise ConfigError(message)
+        error = _follow(command, log_metric, progress=progress)
+    if error:
+        raise error
     return read_result(job.out_dir)
 
 
-def _follow(command: list[str], log_metric: LogMetric, *, progress: Progress | None) -> str:
+def _follow(command: list[str], log_metric: LogMetric, *, progress: Progress | None) -> ConfigError | None:
     """Run the workers, pass on what they say; their error, if they failed."""
-    message = ""
+    error = None
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as workers:
         for line in workers.stdout:
             kind, _, rest = line.partition(" ")
@@ -52,7 +52,8 @@ def _follow(command: list[str], log_metric: LogMetric, *, progress: Progress | N
             elif kind == PROGRESS and progress:
                 progress(*json.loads(rest))
             elif kind == ERROR:
-                message = message or json.loads(rest)
-    if workers.returncode and not message:
+                kind, message = json.loads(rest)
+                error = error or (DivergedError if kind == DivergedError.__name__ else ConfigError)(message)
+    if workers.returncode and error is None:
         raise MedPatchError(f"a training process ended with code {workers.returncode}; its messages are above")
-    return message
+    return error

@@ -4,6 +4,7 @@ The only importer of optuna. The study is a file of JSON lines, so a search that
 """
 
 import json
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,11 +17,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from medpatch.config.error import ConfigError
+from medpatch.config.error import ConfigError, DivergedError
 from medpatch.config.search import SearchSettings
 from medpatch.contract.artifact import replace_text
 from medpatch.feature.seed import derive_seed
 from medpatch.train.record import Progress
+
+logger = logging.getLogger(__name__)
 
 STUDY, RESULT = "study.jsonl", "result.json"
 RATE, SEEDS = "learning_rate", "scores"
@@ -40,7 +43,7 @@ class Judged:
         trial: its number.
         learning_rate: what was tried.
         scores: macro AUROC on validation per seed, in order.
-        is_complete: False if it was cut short.
+        is_complete: False if it was cut short or diverged.
     """
 
     trial: int
@@ -50,8 +53,8 @@ class Judged:
 
     @property
     def mean(self) -> float:
-        """Over the seeds that were run."""
-        return fmean(self.scores)
+        """Over the seeds that were run, nan where the first one diverged."""
+        return fmean(self.scores) if self.scores else math.nan
 
     @property
     def spread(self) -> float:
@@ -76,7 +79,7 @@ def search(folder: Path, settings: SearchSettings, *, judge: Judge, progress: Pr
 
     The first five are drawn log-uniformly, later ones by a tree-structured Parzen estimator; each draw has a
     seed of its own, so a search that was interrupted ends where an undisturbed one ends. After each seed a trial
-    whose mean lies below the median of the others at that point is cut short.
+    whose mean lies below the median of the others at that point is cut short, as is one whose training diverges.
 
     Args:
         folder: of the study and its result; one process at a time.
@@ -98,7 +101,7 @@ def search(folder: Path, settings: SearchSettings, *, judge: Judge, progress: Pr
     judged = [_judged(trial) for trial in _done(study)]
     if not any(one.is_complete for one in judged):
         raise ConfigError(f"{folder.name}: no trial was judged with every seed; search more trials")
-    ordered = sorted(judged, key=lambda one: (not one.is_complete, -one.mean, one.trial))
+    ordered = sorted(judged, key=lambda one: (not one.is_complete, not one.scores, -one.mean, one.trial))
     result = SearchResult(tuple(ordered))
     replace_text(folder / RESULT, json.dumps([asdict(one) for one in result.judged], indent=1))
     return result
@@ -114,7 +117,12 @@ def _run(study: optuna.Study, trial: optuna.Trial, *, settings: SearchSettings, 
     rate = trial.suggest_float(RATE, settings.low, settings.high, log=True)
     scores: list[float] = []
     for step, seed in enumerate(settings.seeds):
-        score = judge(trial.number, rate, seed)
+        try:
+            score = judge(trial.number, rate, seed)
+        except DivergedError as error:
+            logger.warning("trial %d, learning rate %.3g: %s", trial.number, rate, error)
+            study.tell(trial, state=TrialState.PRUNED)
+            return
         if not math.isfinite(score):
             raise ConfigError(
                 f"search: trial {trial.number} has the score {score}; no label has both classes among the val "
@@ -159,5 +167,5 @@ def _done(study: optuna.Study) -> list[FrozenTrial]:
 
 def _judged(trial: FrozenTrial) -> Judged:
     attributes: dict[str, Any] = trial.user_attrs
-    scores = tuple(attributes[SEEDS])
+    scores = tuple(attributes.get(SEEDS, ()))
     return Judged(trial.number, trial.params[RATE], scores, trial.state is TrialState.COMPLETE)

@@ -50,17 +50,32 @@ class TokenLogits:
 
 
 def token_logits(scorer: TokenScorer, part: TokenPart, *, stays: Tensor, device: torch.device) -> TokenLogits:
-    """Of the tokens of these stays, evenly thinned to `MOST_TOKENS_READ`."""
-    every = max(1, -(-int(part.tokens.length[stays].sum()) // MOST_TOKENS_READ))
-    logits, owners, positions = [], [], []
+    """Of the tokens of these stays, or of `MOST_TOKENS_READ` of them, spread evenly but at no fixed distance."""
+    chosen = thinned(int(part.tokens.length[stays].sum()))
+    logits, owners, positions, start = [], [], [], 0
     for first, index in zip(range(0, len(stays), STAYS_AT_ONCE), stays.split(STAYS_AT_ONCE), strict=True):
         row, owner = part.tokens.flat(index)
         length = part.tokens.length[index]
         position = torch.arange(len(owner)) - (length.cumsum(0) - length)[owner]
-        logits.append(scorer.predictor(row[::every].to(device).float()))
-        owners.append(first + owner[::every])
-        positions.append(position[::every])
+        first_here, past_here = torch.searchsorted(chosen, torch.tensor([start, start + len(owner)]))
+        here, start = chosen[first_here:past_here] - start, start + len(owner)
+        logits.append(scorer.predictor(row[here].to(device).float()))
+        owners.append(first + owner[here])
+        positions.append(position[here])
     owner = torch.cat(owners)
     return TokenLogits(
         torch.cat(logits), part.label[stays][owner].to(device), owner.to(device), torch.cat(positions).to(device)
     )
+
+
+def thinned(count: int) -> Tensor:
+    """(R,) int64, ascending: all of `count` places, or one from each of `MOST_TOKENS_READ` equal stretches.
+
+    Where in its stretch is drawn, the same for the same count: at a fixed distance, stays of one length would always
+    show the same positions.
+    """
+    if count <= MOST_TOKENS_READ:
+        return torch.arange(count)
+    edge = torch.arange(MOST_TOKENS_READ + 1) * count // MOST_TOKENS_READ
+    share = torch.rand(MOST_TOKENS_READ, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
+    return edge[:-1] + (share * edge.diff()).long()

@@ -1,7 +1,7 @@
 """One step of the optimizer, by one process or by several that share the batch."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ class Done:
     """What a step found before it moved the weights.
 
     Attributes:
-        loss: summed over what it is a mean over; nan or infinite if the weights were left alone.
+        loss: summed over what it is a mean over; nan or infinite, as the loss or its gradient was, if the weights
+            were left alone.
         count: what it is a sum over.
         is_late: what the main process said.
     """
@@ -34,7 +35,7 @@ class Updater:
         self.weights: list[Tensor] = [w for group in optimizer.param_groups for w in group["params"]]
 
     def update(self, step: Step, index: Tensor, *, is_late: bool = False) -> Done:
-        """Move the weights by one batch, unless its loss is not finite.
+        """Move the weights by one batch, unless its loss or gradient is not finite.
 
         Args:
             step: loss of stays by index.
@@ -59,7 +60,9 @@ class Updater:
                 accelerator.backward(out.loss * out.count)
             done = self._add_up(loss, count, is_late)
         if math.isfinite(done.loss):
-            accelerator.clip_grad_norm_(self.weights, self.clip_norm)
+            length = float(accelerator.clip_grad_norm_(self.weights, self.clip_norm))
+            if not math.isfinite(length):  # clipping has made every gradient nan
+                return replace(done, loss=length)
             self.optimizer.step()
         return done
 

@@ -16,7 +16,7 @@ def main(file: Path) -> int:
             log_metric=lambda *point: _say(METRIC, point), progress=lambda *step: _say(PROGRESS, step)
         )
     except MedPatchError as error:
-        _say(ERROR, f"{error}")
+        _say(ERROR, (type(error).__name__, f"{error}"))
         return 1
     return 0
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file
 from sklearn.linear_model import LogisticRegression
 
-from medpatch.evaluate.calibration import expected_calibration_error, recalibrate, reliability
+from medpatch.evaluate.calibration import bin_edges, expected_calibration_error, recalibrate, reliability
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,13 @@ def test_confidence_on_a_bin_edge_belongs_to_the_lower_bin() -> None:
     probability, label = np.array([[0.75], [0.6], [0.9]]), np.array([[1], [0], [1]])
     expected = abs(0.75 + 0.6 - 1) / 3 + abs(0.9 - 1) / 3
     assert expected_calibration_error(probability, label, bins=4)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_edges_of_bins_are_those_of_torch(dtype: type) -> None:
+    for bins in range(1, 101):
+        wanted = torch.linspace(0, 1, bins + 1, dtype=getattr(torch, dtype.__name__)).numpy()
+        np.testing.assert_array_equal(bin_edges(bins, np.dtype(dtype)), wanted)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

@@ -26,6 +26,20 @@ def test_temperature_makes_the_cross_entropy_smallest():
     assert loss(best) <= min(loss(best * 1.02), loss(best * 0.98))
 
 
+def test_threshold_is_reached_by_the_share_asked_for_and_by_equal_scores():
+    score = torch.tensor([[0.1, 0.1, 0.5], [0.9, 0.5, 0.5], [0.2, 0.9, 0.5], [0.3, 0.9, 0.5]])
+    torch.testing.assert_close(fit_threshold(score, 0.25), torch.tensor([0.9, 0.9, 0.5]))
+    torch.testing.assert_close(fit_threshold(score, 0.5), torch.tensor([0.3, 0.9, 0.5]))
+
+
+def test_threshold_tells_apart_what_the_scorer_tells_apart():
+    # all but three scores are equal: a threshold there would make every token high
+    score = torch.full((1000, 1), 0.5)
+    score[[3, 500, 999]] = torch.tensor([[0.6], [0.7], [0.8]])
+    limit = fit_threshold(score, 0.01)
+    assert limit.item() == pytest.approx(0.6)
+
+
 def test_label_with_one_class_and_silent_logits_keep_temperature_one():
     logits = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
     label = torch.tensor([[0.0, 0.0], [0.0, 1.0]])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from medpatch.config.error import ConfigError
+from medpatch.config.error import ConfigError, DivergedError
 from medpatch.config.train import TrainConfig
 from medpatch.train.fit import fit
 from medpatch.train.freeze import freeze, set_training
@@ -124,13 +124,39 @@ def test_equal_losses_keep_the_earlier_epoch():
     assert run(Counter(), [2.0] * 10).best.epoch == 0
 
 
+def test_val_loss_that_is_no_number_ends_the_training_and_is_never_the_best():
+    with pytest.raises(DivergedError, match="test: the loss on val became nan"):
+        run(Counter(), [3.0, math.nan, 1.0])
+
+
+def test_gradient_that_is_not_finite_leaves_the_weights_alone():
+    network = Counter()
+
+    def step(index, is_training):
+        # the root has the value 0 and an infinite slope at 0
+        return StepOutput(network.weight.abs().sqrt().sum(), count=1)
+
+    with pytest.raises(DivergedError, match="the loss or its gradient became"):
+        fit(
+            network,
+            step,
+            train_batches=lambda epoch: [torch.zeros(1)],
+            val_step=step,
+            val_batches=lambda: [],
+            settings=settings(),
+            name="test",
+            log_metric=lambda *_: None,
+        )
+    assert network.weight.item() == 0.0
+
+
 def test_nan_loss_names_stage_epoch_and_learning_rate():
     network = Counter()
 
     def step(index, is_training):
         return StepOutput(network.weight.sum() * math.nan, count=1)
 
-    with pytest.raises(ConfigError, match=r"test, epoch 0: the loss became nan; lower train.learning_rate \(0.1\)"):
+    with pytest.raises(ConfigError, match=r"test, epoch 0: the loss .* became nan; lower its learning rate \(0.1\)"):
         fit(
             network,
             step,

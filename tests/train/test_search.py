@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from medpatch.config.error import ConfigError
-from medpatch.config.search import SearchPart, SearchSettings, searched_field
+from medpatch.config.error import ConfigError, DivergedError
+from medpatch.config.preset import phenotyping, tiny_phenotyping
+from medpatch.config.search import SearchPart, SearchSettings, search_range, searched_field
 from medpatch.train.search import read_search, search
 
 SETTINGS = SearchSettings(trials=8, seeds=(1, 2, 3))
@@ -73,6 +74,37 @@ def test_a_score_that_is_no_number_or_an_empty_range_is_refused(tmp_path):
         search(tmp_path / "s", SETTINGS, judge=lambda trial, rate, seed: math.nan)
     with pytest.raises(ConfigError, match="0 < low < high"):
         SearchSettings(trials=1, seeds=(1,), low=1e-3, high=1e-4)
+
+
+def test_a_rate_at_which_training_diverges_is_cut_short_and_the_search_goes_on(tmp_path):
+    limit = 1e-4
+
+    def judge(trial, rate, seed):
+        if rate > limit:
+            raise DivergedError("the loss became nan")
+        return score(rate, seed)
+
+    result = search(tmp_path / "s", SETTINGS, judge=judge)
+    diverged = [one for one in result.judged if one.learning_rate > limit]
+    assert len(result.judged) == 8
+    assert diverged
+    assert not any(one.is_complete or one.scores for one in diverged)
+    assert result.judged[-len(diverged) :] == tuple(diverged)
+    assert result.best.learning_rate <= limit
+
+    def never(trial, rate, seed):
+        raise AssertionError
+
+    again = search(tmp_path / "s", SETTINGS, judge=never)  # is not begun again at that rate
+    assert [one.trial for one in again.judged] == [one.trial for one in result.judged]
+
+
+def test_rates_are_those_of_the_paper_unless_the_part_has_one_of_another_size():
+    paper, tiny = phenotyping(), tiny_phenotyping()
+    assert search_range(paper, SearchPart.FUSION) == (1e-5, 1e-3)
+    assert search_range(tiny, SearchPart.FUSION) == pytest.approx((3e-4, 3e-2))
+    assert search_range(paper, SearchPart.BOOSTED_TREES) == pytest.approx((0.004, 0.4))
+    assert search_range(tiny, SearchPart.ALL, low=1e-6) == pytest.approx((1e-6, 3e-2))
 
 
 def test_every_part_names_its_field():

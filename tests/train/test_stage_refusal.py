@@ -80,6 +80,6 @@ def test_nothing_to_fuse_is_a_clear_error(made_up, tmp_path):
 
 def test_failed_stage_leaves_nothing_behind(made_up, tmp_path):
     made_up.splits[Split.TRAIN].value[Modality.EHR][0, 0, 0] = float("nan")
-    with pytest.raises(ConfigError, match="unimodal ehr, epoch 0: the loss became nan"):
+    with pytest.raises(ConfigError, match="unimodal ehr, epoch 0: the loss or its gradient became nan"):
         train_unimodal(made_up, Modality.EHR, tmp_path / "out" / "u")
     assert list((tmp_path / "out").iterdir()) == []

@@ -65,13 +65,14 @@ class HealLayer(nn.Module):
 
     def forward(self, latents: Tensor, context: list[Tensor], mask: list[Tensor]) -> Tensor:
         """(B, L, d), M times (B, N, C), M times (B, N) bool -> (B, L, d)."""
-        everyone = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
         for read, digest, tokens, real in zip(self.read, self.digest, context, mask, strict=True):
-            moved = latents + read(latents, tokens, real)
+            here = real.any(dim=1).nonzero().squeeze(1)  # the others are left alone, at no cost
+            moved = latents[here]
+            moved = moved + read(moved, tokens[here], real[here])
             moved = moved + digest(moved)
-            moved = moved + self.talk(moved, moved, everyone)
+            moved = moved + self.talk(moved, moved)
             moved = moved + self.settle(moved)
-            latents = torch.where(real.any(dim=1)[:, None, None], moved, latents)
+            latents = latents.index_copy(0, here, moved)
         return latents
 
 
@@ -89,15 +90,18 @@ class LatentAttention(nn.Module):
         self.key_value = nn.Linear(context, 2 * self.heads * head, bias=False)
         self.output = nn.Sequential(nn.Linear(self.heads * head, latent), nn.LeakyReLU(0.01))
 
-    def forward(self, latents: Tensor, tokens: Tensor, real: Tensor) -> Tensor:
-        """(B, L, d), (B, N, C), (B, N) bool -> (B, L, d)."""
+    def forward(self, latents: Tensor, tokens: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, L, d), (B, N, C), (B, N) bool with a real token in each row, or None for all -> (B, L, d)."""
         query = self.query(self.latent_norm(latents)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         both = self.key_value(self.context_norm(tokens)).unflatten(-1, (2, self.heads, -1))
         key, value = both.permute(2, 0, 3, 1, 4)
-        # a stay without the modality reads anything here; HealLayer throws it away
-        seen = (real | ~real.any(dim=1, keepdim=True))[:, None, None, :]
         heard = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=seen, dropout_p=self.dropout if self.training else 0.0, scale=self.scale
+            query,
+            key,
+            value,
+            attn_mask=None if real is None else real[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+            scale=self.scale,
         )
         return self.output(heard.transpose(1, 2).flatten(2))
 
