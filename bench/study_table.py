@@ -130,11 +130,11 @@ def expected_auroc(score: NDArray, probability: NDArray) -> float:
 
 def show_models(task: str, kept: Sequence[Kept], *, resamples: int) -> None:
     """One row per model, best first, the oracle on top."""
-    names = [n for n in kept[0].score if not n.startswith("medpatch_without")]
+    having = cells_with(kept)
     everything = "+".join(kept[0].modalities)
     oracle = found_of(kept, [one.oracle[everything] for one in kept], resamples=resamples)
-    found = {n: found_of(kept, [one.score[n] for one in kept], resamples=resamples) for n in names}
-    singles = [n for n in names if n.startswith("unimodal_")]
+    found = {n: found_of(own, [one.score[n] for one in own], resamples=resamples) for n, own in having.items()}
+    singles = [n for n in having if n.startswith("unimodal_")]
     single = max(singles, key=lambda n: np.mean([one.val[n] for one in kept]))
     on_test = max(singles, key=lambda n: found[n].value)
     stays = sum(len(one.label) for one in {k.data: k for k in kept}.values())
@@ -142,29 +142,39 @@ def show_models(task: str, kept: Sequence[Kept], *, resamples: int) -> None:
     print(f"\n## {task}: {stays} test stays, {kept[0].label.shape[1]} labels; (data, training) seeds {seeds}")
     print("expected: AUROC on average over labels drawn from the oracle of all modalities")
     print(f"gap closed: from {single} (best single on validation) and from {on_test} (on test) to the oracle of all")
-    print("| model | AUROC (95% interval) | cells | expected | oracle of its input | gap closed | MedPatch minus it |")
-    print("|---|---|---|---|---|---|---|")
+    columns = ["model", "trainings", "AUROC (95% interval)", "cells", "expected", "oracle of its input", "gap closed"]
+    print("| " + " | ".join([*columns, "MedPatch minus it"]) + " |")
+    print("|---|---|---|---|---|---|---|---|")
     most = np.mean([expected_auroc(k.oracle[everything], k.oracle[everything]) for k in kept])
     print(
-        f"| oracle, all modalities | {oracle.value:.4f} ({oracle.low:.3f}-{oracle.high:.3f}) | {ends(oracle)} "
+        f"| oracle, all modalities | | {oracle.value:.4f} ({oracle.low:.3f}-{oracle.high:.3f}) | {ends(oracle)} "
         f"| {most:.4f} | | | |"
     )
     for name, one in sorted(found.items(), key=lambda item: -item[1].value):
-        own = name.removeprefix("unimodal_") if name in singles else everything
-        bound = np.mean([macro(auroc(k.oracle[own], k.label)).value for k in kept])
+        cells, own = having[name], name.removeprefix("unimodal_") if name in singles else everything
+        bound = np.mean([macro(auroc(k.oracle[own], k.label)).value for k in cells])
         gaps = [gap_closed(one.value, best_single=found[s].value, oracle_all=oracle.value) for s in (single, on_test)]
-        expected = np.mean([expected_auroc(k.score[name], k.oracle[everything]) for k in kept])
-        difference = percentile_interval(found[MEDPATCH].replicate - one.replicate, level=LEVEL)
+        expected = np.mean([expected_auroc(k.score[name], k.oracle[everything]) for k in cells])
+        # on the same cells: a model that takes hours may have been trained less often
+        mine = found_of(cells, [k.score[MEDPATCH] for k in cells], resamples=resamples)
+        difference = percentile_interval(mine.replicate - one.replicate, level=LEVEL)
         print(
-            f"| {name} | {one.value:.4f} ({one.low:.3f}-{one.high:.3f}) | {ends(one)} | {expected:.4f} | {bound:.4f} "
+            f"| {name} | {len(cells)} | {one.value:.4f} ({one.low:.3f}-{one.high:.3f}) | {ends(one)} "
+            f"| {expected:.4f} | {bound:.4f} "
             f"| {gaps[0]:.0%}, {gaps[1]:.0%} "
-            f"| {found[MEDPATCH].value - one.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) |"
+            f"| {mine.value - one.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) |"
         )
+
+
+def cells_with(kept: Sequence[Kept]) -> dict[str, list[Kept]]:
+    """The cells that have each model, MedPatch without one modality left out."""
+    names = dict.fromkeys(n for one in kept for n in one.score if not n.startswith("medpatch_without"))
+    return {n: [one for one in kept if n in one.score] for n in names}
 
 
 def show_presence(kept: Sequence[Kept]) -> None:
     """AUROC by exactly which modalities a stay brings; mean over cells, labels without enough positives left out."""
-    names = [n for n in kept[0].score if not n.startswith("medpatch_")]
+    having = {n: cells for n, cells in cells_with(kept).items() if not n.startswith("medpatch_")}
     groups = sorted({g for one in kept for g in one.group}, key=lambda g: -sum((k.group == g).sum() for k in kept))
     groups = [g for g in groups if min((k.group == g).sum() for k in kept) >= FEWEST_STAYS]
     print("\n| model | " + " | ".join(groups) + " |")
@@ -173,7 +183,7 @@ def show_presence(kept: Sequence[Kept]) -> None:
     print("| stays | " + " | ".join(str(sum(int((k.group == g).sum()) for k in cohorts)) for g in groups) + " |")
     everything = "+".join(kept[0].modalities)
     rows = {"oracle": [[one_group(k, k.oracle[everything], g) for k in kept] for g in groups]}
-    rows |= {n: [[one_group(k, k.score[n], g) for k in kept] for g in groups] for n in names}
+    rows |= {n: [[one_group(k, k.score[n], g) for k in cells] for g in groups] for n, cells in having.items()}
     for name, cells in sorted(rows.items(), key=lambda item: mean_of(item[1][0]), reverse=True):
         print(f"| {name} | " + " | ".join(mean_of(values) for values in cells) + " |")
 

@@ -1,7 +1,8 @@
 """The learning rate of every fusion model, each from the same few, by validation alone: equal tuning for a study.
 
-Encoders and token predictors are those of the preset; only what a model trains itself is trained at each rate, on a
-cohort of its own, which no table is made of. OUT/best.json is what `bench/study.py --tuned` takes.
+The shrinkage of boosted trees is of another size: they try as many values around their preset's. Encoders and token
+predictors are those of the preset; only what a model trains itself is trained at each rate, on a cohort of its own,
+which no table is made of. OUT/best.json is what `bench/study.py --tuned` takes.
 
 Run: python bench/tune.py OUT [--subjects 4000] [--data-seed 21] [--rates 0.001 0.003 0.01] [--tasks mortality]
 """
@@ -20,6 +21,7 @@ from study import MAIN, PRESETS, Cell, make_data, train
 from flows.job import UNTRAINED, earlier_dirs, fusion_job, rival_job
 from flows.plan import plan
 from medpatch.config.name import Rival
+from medpatch.config.train import RateConfig
 from medpatch.contract.artifact import replace_text
 from medpatch.train.result import read_result
 
@@ -29,8 +31,16 @@ SEED = 0
 
 
 def parts() -> list[str]:
-    """MedPatch's fusion part and every rival that is trained by gradients."""
-    return [FUSION, *(str(r) for r in Rival if r not in (*UNTRAINED, Rival.BOOSTED_TREES))]
+    """MedPatch's fusion part and every rival that is trained."""
+    return [FUSION, *(str(r) for r in Rival if r not in UNTRAINED)]
+
+
+def rates_of(part: str, rates: Sequence[float]) -> list[float]:
+    """What is tried; those of trees are as far apart, with their usual one in the middle."""
+    if part != Rival.BOOSTED_TREES:
+        return list(rates)
+    middle = math.exp(sum(math.log(rate) for rate in rates) / len(rates))
+    return [round(rate / middle * RateConfig().boosted_trees, 4) for rate in rates]
 
 
 def judge(out: Path, task: str, *, data: int, part: str, rate: float) -> float:
@@ -62,13 +72,14 @@ def main(out: Path, *, subjects: int, data: int, rates: Sequence[float], tasks: 
     for task in tasks:
         train(replace(Cell(task, data, SEED, MAIN), variant="tuning"), out)
         for part in parts():
-            for rate in rates:
+            tried = rates_of(part, rates)
+            for rate in tried:
                 key = f"{task} {part} {rate:g}"
                 if key not in found:
                     found[key] = judge(out, task, data=data, part=part, rate=rate)
                     logger.info("%s: %.4f", key, found[key])
                     replace_text(path, json.dumps(found, indent=1))
-            best = max(rates, key=lambda rate: found[f"{task} {part} {rate:g}"])
+            best = max(tried, key=lambda rate: found[f"{task} {part} {rate:g}"])
             logger.info("%s %s: best %g", task, part, best)
             chosen.setdefault(task, {})[part] = best
             replace_text(out / "best.json", json.dumps(chosen, indent=1))
