@@ -127,6 +127,11 @@ class TrainConfig(Frozen):
         64, gt=0, description="tokens per stay and modality that a rival reads; more are averaged"
     )
     precision: Precision = Precision.FLOAT32
+    compile_encoders: bool = Field(
+        False,
+        description="compile encoders that stand still with torch.compile before their pass over all stays; pays on a "
+        "GPU with large cohorts",
+    )
     device: Device = Field(Device.AUTO, description="where networks run; auto takes a GPU that is there")
     processes: int = Field(1, gt=0, description="training processes on this machine, one per GPU or, on a CPU, core")
     state_seconds: float = Field(300.0, ge=0, description="how often a long epoch is saved for resuming, seconds")

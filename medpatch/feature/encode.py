@@ -22,6 +22,7 @@ from medpatch.contract.batch import Tokens
 from medpatch.feature.augment import random_view
 from medpatch.feature.batching import shuffled
 from medpatch.feature.column import ColumnWriter
+from medpatch.feature.compiled import compiled
 from medpatch.feature.opening import choose_device, input_spec, open_index, open_split
 from medpatch.feature.ragged import Inputs, RaggedWriter, collect_inputs
 from medpatch.feature.seed import derive_seed, deterministic
@@ -63,7 +64,7 @@ def write_features(
 
     Raises:
         CheckpointError: the stage-1 folder is absent, broken or of other tensors.
-        ConfigError: the encoder cannot be loaded.
+        ConfigError: the encoder cannot be loaded, or not be compiled where that is asked for.
     """
     spec, data = input_spec(tensor_dir)
     device = choose_device(config.train.device)
@@ -76,7 +77,10 @@ def write_features(
             network = build_unimodal(config.model, spec, modality=modality).to(device).eval()
         else:
             network = load_unimodal(unimodal_dir, device=device, data=data)
-        with writing(out_dir, inputs=inputs, packages=FEATURE_CODE) as aside:
+        with (
+            compiled(network, is_wanted=config.train.compile_encoders),
+            writing(out_dir, inputs=inputs, packages=FEATURE_CODE) as aside,
+        ):
             for split in Split:
                 with raw_inputs(tensor_dir, split, modality=modality, spec=spec, beside=out_dir) as part:
                     for view in range(views[split]):

@@ -141,7 +141,7 @@ def test_a_fusion_option_names_no_other_encoder_and_a_unimodal_rate_does() -> No
 
 def test_every_training_setting_belongs_to_a_part_or_changes_no_result() -> None:
     config = preset("tiny_phenotyping")
-    changes_nothing = {"device", "processes", "state_seconds"}
+    changes_nothing = {"compile_encoders", "device", "processes", "state_seconds"}
     parts = (encoder_part(config), confidence_part(config), fusion_part(config), rival_part(config, Rival.JOINT))
     read = {name for part in parts for name in part["train"]} | set(feature_part(config, Modality.CXR))
     assert read | changes_nothing | {"rate", "learning_rate"} == set(type(config.train).model_fields)
