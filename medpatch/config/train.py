@@ -129,8 +129,8 @@ class TrainConfig(Frozen):
     precision: Precision = Precision.FLOAT32
     compile_encoders: bool = Field(
         False,
-        description="compile encoders that stand still with torch.compile before their pass over all stays; worth a try on a "
-        "GPU, no gain on a CPU (bench/encoder_pass.py)",
+        description="compile encoders that stand still with torch.compile before their pass over all stays; worth a "
+        "try on a GPU, no gain on a CPU (bench/encoder_pass.py)",
     )
     device: Device = Field(Device.AUTO, description="where networks run; auto takes a GPU that is there")
     processes: int = Field(1, gt=0, description="training processes on this machine, one per GPU or, on a CPU, core")
