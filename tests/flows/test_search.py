@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from flows.search import search_dir, search_flow
 from flows.start import start
 from medpatch.config.preset import PresetName
-from medpatch.config.search import SearchPart
+from medpatch.config.search import SearchPart, search_range
 from medpatch.train.result import read_result
 from medpatch.train.search import read_search
 
@@ -29,7 +29,8 @@ def test_search_of_the_fusion_rate_trains_the_encoders_once_and_nests_its_runs(
     ways = {"raw_dir": tree, "work_dir": tmp_path}
     folder = search_flow(preset, SearchPart.FUSION, trials=2, seeds=1, overrides=QUICK, **ways)
     run = start(preset, overrides=QUICK, **ways)
-    assert folder == search_dir(run, SearchPart.FUSION, low=3e-4, high=3e-2, seeds=1)
+    low, high = search_range(run.config, SearchPart.FUSION)
+    assert folder == search_dir(run, SearchPart.FUSION, low=low, high=high, seeds=1)
     assert len(list(tmp_path.glob("encoder-*"))) == 1
     assert not list(tmp_path.glob("run-*"))  # nothing is predicted, so the test split is not judged
 
