@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 import torch
+from expected import expected_auroc
 from numpy.typing import NDArray
 from partition_part import rows
-from study_table import expected_auroc
 from torch import Tensor, nn
 
 from medpatch.config.name import Split

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from expected import expected_auroc
 from numpy.typing import NDArray
 from study import ABLATIONS, MAIN, PRESETS, Cell
 
@@ -113,21 +114,6 @@ def found_of(kept: Sequence[Kept], score: Sequence[NDArray], *, resamples: int) 
     return Found(value, interval.low, interval.high, tuple(c for row in values.values() for c in row), whole)
 
 
-def expected_auroc(score: NDArray, probability: NDArray) -> float:
-    """Macro AUROC that a score (N, K) has on average over labels drawn from the oracle's probabilities (N, K).
-
-    What a model has understood, without the luck of the labels: among a few dozen deaths that luck is larger than
-    the differences between models.
-    """
-    found = []
-    for k in range(score.shape[1]):
-        p = probability[np.argsort(score[:, k], kind="stable"), k]
-        # a stay is not compared with itself
-        below = np.cumsum(1 - p) - (1 - p)
-        found.append((p * below).sum() / (p.sum() * (1 - p).sum() - (p * (1 - p)).sum()))
-    return float(np.mean(found))
-
-
 def show_models(task: str, kept: Sequence[Kept], *, resamples: int) -> None:
     """One row per model, best first, the oracle on top."""
     having = cells_with(kept)
@@ -156,7 +142,12 @@ def show_models(task: str, kept: Sequence[Kept], *, resamples: int) -> None:
         gaps = [gap_closed(one.value, best_single=found[s].value, oracle_all=oracle.value) for s in (single, on_test)]
         expected = np.mean([expected_auroc(k.score[name], k.oracle[everything]) for k in cells])
         # on the same cells: a model that takes hours may have been trained less often
-        mine = found_of(cells, [k.score[MEDPATCH] for k in cells], resamples=resamples)
+        is_everywhere = len(cells) == len(kept)
+        mine = (
+            found[MEDPATCH]
+            if is_everywhere
+            else found_of(cells, [k.score[MEDPATCH] for k in cells], resamples=resamples)
+        )
         difference = percentile_interval(mine.replicate - one.replicate, level=LEVEL)
         print(
             f"| {name} | {len(cells)} | {one.value:.4f} ({one.low:.3f}-{one.high:.3f}) | {ends(one)} "

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from expected import expected_auroc
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from study import MAIN, PRESETS, Cell, context, oracle_of
-from study_table import expected_auroc
 
 from flows.context import RunContext
 from medpatch.config.name import Modality, Split

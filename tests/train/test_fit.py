@@ -53,6 +53,20 @@ def run(network, val_losses, **changes):
     )
 
 
+def fit_on_train(network, step):
+    """Fit one batch per epoch without any val stay."""
+    return fit(
+        network,
+        step,
+        train_batches=lambda epoch: [torch.zeros(1)],
+        val_step=step,
+        val_batches=lambda: [],
+        settings=settings(),
+        name="test",
+        log_metric=lambda *_: None,
+    )
+
+
 def test_training_stops_after_patience_epochs_without_improvement():
     result = run(Counter(), [3.0, 2.0, 2.5, 2.5, 2.5, 1.0, 1.0])
     assert [r.epoch for r in result.history] == [0, 1, 2, 3, 4]
@@ -137,16 +151,7 @@ def test_gradient_that_is_not_finite_leaves_the_weights_alone():
         return StepOutput(network.weight.abs().sqrt().sum(), count=1)
 
     with pytest.raises(DivergedError, match="the loss or its gradient became"):
-        fit(
-            network,
-            step,
-            train_batches=lambda epoch: [torch.zeros(1)],
-            val_step=step,
-            val_batches=lambda: [],
-            settings=settings(),
-            name="test",
-            log_metric=lambda *_: None,
-        )
+        fit_on_train(network, step)
     assert network.weight.item() == 0.0
 
 
@@ -156,17 +161,9 @@ def test_nan_loss_names_stage_epoch_and_learning_rate():
     def step(index, is_training):
         return StepOutput(network.weight.sum() * math.nan, count=1)
 
-    with pytest.raises(ConfigError, match=r"test, epoch 0: the loss .* became nan; lower its learning rate \(0.1\)"):
-        fit(
-            network,
-            step,
-            train_batches=lambda epoch: [torch.zeros(1)],
-            val_step=step,
-            val_batches=lambda: [],
-            settings=settings(),
-            name="test",
-            log_metric=lambda *_: None,
-        )
+    message = r"test, epoch 0: the loss or its gradient became nan; lower its learning rate \(0.1\)"
+    with pytest.raises(ConfigError, match=message):
+        fit_on_train(network, step)
     assert network.weight.item() == 0.0
 
 
