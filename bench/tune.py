@@ -5,6 +5,7 @@ predictors are those of the preset; only what a model trains itself is trained a
 which no table is made of. OUT/best.json is what `bench/study.py --tuned` takes.
 
 Run: python bench/tune.py OUT [--subjects 4000] [--data-seed 21] [--rates 0.001 0.003 0.01] [--tasks mortality]
+         [--parts fusion metra]
 """
 
 import argparse
@@ -62,16 +63,19 @@ def judge(out: Path, task: str, *, data: int, part: str, rate: float) -> float:
     return read_result(folder).best.get("val_auroc", math.nan)
 
 
-def main(out: Path, *, subjects: int, data: int, rates: Sequence[float], tasks: Sequence[str]) -> None:
+def main(
+    out: Path, *, subjects: int, data: int, rates: Sequence[float], tasks: Sequence[str], among: Sequence[str]
+) -> None:
     """Train what is missing, then name the best rate of each model."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "tune.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    chosen: dict[str, dict[str, float]] = {}
+    best_path = out / "best.json"
+    chosen: dict[str, dict[str, float]] = json.loads(best_path.read_text()) if best_path.exists() else {}
     make_data(out / f"raw-{data}", subjects=subjects, seed=data)
     for task in tasks:
         train(replace(Cell(task, data, SEED, MAIN), variant="tuning"), out)
-        for part in parts():
+        for part in among:
             tried = rates_of(part, rates)
             for rate in tried:
                 key = f"{task} {part} {rate:g}"
@@ -82,7 +86,7 @@ def main(out: Path, *, subjects: int, data: int, rates: Sequence[float], tasks: 
             best = max(tried, key=lambda rate: found[f"{task} {part} {rate:g}"])
             logger.info("%s %s: best %g", task, part, best)
             chosen.setdefault(task, {})[part] = best
-            replace_text(out / "best.json", json.dumps(chosen, indent=1))
+            replace_text(best_path, json.dumps(chosen, indent=1))
 
 
 if __name__ == "__main__":
@@ -92,6 +96,7 @@ if __name__ == "__main__":
     parser.add_argument("--data-seed", type=int, default=21)
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3, 1e-2])
     parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
+    parser.add_argument("--parts", nargs="+", choices=parts(), default=parts(), help="models whose rate is searched")
     chosen = parser.parse_args()
     if chosen.out is None:  # hours of work are not begun unasked
         parser.print_help()
@@ -103,4 +108,5 @@ if __name__ == "__main__":
             data=chosen.data_seed,
             rates=chosen.rates,
             tasks=chosen.tasks,
+            among=chosen.parts,
         )
