@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 
 import torch
-from expected import expected_auroc
 from numpy.typing import NDArray
 from partition_part import rows
 from torch import Tensor, nn
 
 from medpatch.config.name import Split
+from medpatch.evaluate.expected import expected_auroc
 from medpatch.model.feature import Features
 from medpatch.train.auroc import macro_auroc
 

@@ -47,7 +47,7 @@ WAYS = {
     "share chosen on validation": Way(is_trained=True, fusion={"is_share_chosen": True}),
     "linear predictor, top 1 %": Way(is_trained=True, fusion={"scorer_width": 0}),
     "linear predictor, share chosen": Way(is_trained=True, fusion={"scorer_width": 0, "is_share_chosen": True}),
-    "confidence >= 0.75, published": Way(0.75, score=Score.CONFIDENCE),
+    "confidence >= 0.75, published": Way(0.75, is_trained=True, score=Score.CONFIDENCE),
     "top 2 % of tokens": Way(share=0.02),
     "top 5 % of tokens": Way(share=0.05),
     "top 25 % of tokens": Way(share=0.25),

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from expected import expected_auroc
 from numpy.typing import NDArray
 from study import ABLATIONS, MAIN, PRESETS, Cell
 
 from medpatch.evaluate.bootstrap import draw_subjects, macro_replicates, percentile_interval, replicate
+from medpatch.evaluate.expected import expected_auroc
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.oracle import gap_closed
 from medpatch.evaluate.stay import combinations

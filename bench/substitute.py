@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from expected import expected_auroc
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from study import MAIN, PRESETS, Cell, context, oracle_of
 
 from flows.context import RunContext
 from medpatch.config.name import Modality, Split
+from medpatch.evaluate.expected import expected_auroc
 from medpatch.evaluate.prediction import read_predictions
 from medpatch.feature.opening import open_index
 from medpatch.feature.table import read_table

@@ -1,6 +1,7 @@
 """The learning rate of every fusion model, each from the same few, by validation alone: equal tuning for a study.
 
-The shrinkage of boosted trees is of another size: they try as many values around their preset's. Encoders and token
+The shrinkage of boosted trees is of another size: they try as many values, as far apart, their preset's in the place
+of the middle one. A rate at which training diverges counts as the worst. Encoders and token
 predictors are those of the preset; only what a model trains itself is trained at each rate, on a cohort of its own,
 which no table is made of. OUT/best.json is what `bench/study.py --tuned` takes.
 
@@ -13,6 +14,7 @@ import json
 import logging
 import math
 import shutil
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from study import MAIN, PRESETS, Cell, make_data, train
 
 from flows.job import UNTRAINED, earlier_dirs, fusion_job, rival_job
 from flows.plan import plan
+from medpatch.config.error import DivergedError
 from medpatch.config.name import Rival
 from medpatch.config.train import RateConfig
 from medpatch.contract.artifact import replace_text
@@ -37,10 +40,10 @@ def parts() -> list[str]:
 
 
 def rates_of(part: str, rates: Sequence[float]) -> list[float]:
-    """What is tried; those of trees are as far apart, with their usual one in the middle."""
+    """What is tried; those of trees are as far apart, their usual one in the place of the middle one."""
     if part != Rival.BOOSTED_TREES:
         return list(rates)
-    middle = math.exp(sum(math.log(rate) for rate in rates) / len(rates))
+    middle = statistics.median_high(rates)
     return [round(rate / middle * RateConfig().boosted_trees, 4) for rate in rates]
 
 
@@ -59,8 +62,15 @@ def judge(out: Path, task: str, *, data: int, part: str, rate: float) -> float:
     job = fusion_job(run, earlier) if part == FUSION else rival_job(run, Rival(part), earlier=earlier)
     folder = out / "trial"
     shutil.rmtree(folder, ignore_errors=True)
-    replace(job, out_dir=folder).run(log_metric=lambda name, value, epoch: None)
-    return read_result(folder).best.get("val_auroc", math.nan)
+    try:
+        replace(job, out_dir=folder).run(log_metric=lambda name, value, epoch: None)
+    except DivergedError as error:
+        logger.warning("%s %s %g: %s", task, part, rate, error)
+        return 0.0
+    score = read_result(folder).best.get("val_auroc")
+    if score is None or not math.isfinite(score):
+        raise RuntimeError(f"{task} {part} {rate:g}: the AUROC on val is {score}; take a larger cohort")
+    return score
 
 
 def main(

@@ -60,12 +60,13 @@ class EncoderConfig(Frozen):
 
     ehr_kind: EhrKind = Field(EhrKind.LSTM, description="lstm, as published, or a transformer over the hours")
     ehr_width: int = Field(512, gt=0, description="width of an EHR token: hidden size of the LSTM or transformer")
-    ehr_dropout: float = Field(
-        0.0,
+    ehr_dropout: float | None = Field(
+        None,
         ge=0,
         lt=1,
         description="share of the columns of a stay that the LSTM does not see, and of the numbers of its tokens that "
-        "are hidden, drawn anew in every training step; none as published",
+        "are hidden, drawn anew in every training step; of a transformer, the dropout in its blocks. "
+        "none = 0 for the LSTM, as published, and 0.1 for a transformer",
     )
     ehr_layers: int = Field(2, gt=0, description="blocks of the EHR transformer; the LSTM has one layer")
     ehr_summary: Summary = Field(

@@ -25,6 +25,8 @@ from medpatch.model.tiny import TinyImage, TinyImageShape, TinyNote, TinyNoteSha
 from medpatch.model.unimodal import Unimodal
 
 Description = Mapping[str, Any]
+TRANSFORMER_DROPOUT = 0.1
+"""Of the EHR transformer, unless the configuration says another."""
 
 
 def build_unimodal(
@@ -151,8 +153,14 @@ def _is_unprojected(config: ModelConfig, modality: Modality) -> bool:
 def _build_ehr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> nn.Module:
     encoder = config.encoder
     if encoder.ehr_kind is EhrKind.TRANSFORMER:
-        return EhrTransformer(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary, layers=encoder.ehr_layers)
-    return EhrEncoder(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary, dropout=encoder.ehr_dropout)
+        return EhrTransformer(
+            EHR_COLUMNS,
+            encoder.ehr_width,
+            summary=encoder.ehr_summary,
+            layers=encoder.ehr_layers,
+            dropout=TRANSFORMER_DROPOUT if encoder.ehr_dropout is None else encoder.ehr_dropout,
+        )
+    return EhrEncoder(EHR_COLUMNS, encoder.ehr_width, summary=encoder.ehr_summary, dropout=encoder.ehr_dropout or 0.0)
 
 
 def _build_cxr(config: ModelConfig, spec: InputSpec, backbone: Description | None) -> CxrEncoder:

@@ -1,7 +1,7 @@
 """How sure the model is of a label when it sees one token."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from medpatch.config.model import Score
 from medpatch.model.block import rank_of
 
 SMALLEST_TEMPERATURE = 1e-9
+AGAINST_PRIOR = (Score.PRIOR_SHIFTED, Score.INFORMATION)
+"""Scores of a token that count from the prevalence."""
 
 
 def scaled_logits(logits: Tensor, temperature: Tensor | float) -> Tensor:
@@ -105,7 +107,7 @@ def score_against(score: Score, prior_logit: Tensor, *, in_nats: bool = False) -
     Deviates: the published score is `CONFIDENCE`. With a label of 12 % a silent token has a confidence of
     0.88, and nearly everything is "high" at 0.75.
     """
-    functions = {
+    functions: Mapping[Score, Callable[[Tensor], Tensor]] = {
         Score.CONFIDENCE: likelier,
         Score.PRIOR_SHIFTED: lambda logits: likelier(logits - prior_logit),
         Score.INFORMATION: lambda logits: information(logits, prior_logit),
@@ -120,9 +122,14 @@ class TokenScorer(nn.Module):
     The threshold and the temperature are buffers: found after the weights, on other stays. The network starts at
     the prevalence, whatever the token, so that training finds what tokens add to it.
 
+    The temperature divides the distance of a logit from `centre`, the logit of a token that says nothing: the
+    log-odds of the prevalence for a score that counts from it, else 0.
+
     Source: MedPatch, stage 2. Deviates: the published predictor is one linear map. Evidence is in few tokens, and
     among all the others no straight cut through the token space singles them out; with a hidden layer the tokens
-    that score highest are those with evidence several times as often (`bench/partition.py`).
+    that score highest are those with evidence several times as often (`bench/partition.py`). The published
+    temperature divides the logit itself. Most tokens say nothing, so it mainly moves them all to the prevalence of the
+    stays that it is fitted on, and a score that counts from the train prevalence takes that for evidence.
     """
 
     def __init__(
@@ -153,6 +160,8 @@ class TokenScorer(nn.Module):
         self.register_buffer("temperature", torch.ones(positions, labels) if positions else torch.ones(labels))
         self.register_buffer("threshold", torch.full((labels,), float(threshold)))
         self.register_buffer("prior_logit", torch.logit(torch.tensor(prevalence, dtype=torch.float32), eps=1e-4))
+        counts_from_prior = score in AGAINST_PRIOR
+        self.register_buffer("centre", self.prior_logit.clone() if counts_from_prior else torch.zeros(labels))
         with torch.no_grad():
             last.weight.zero_()
             last.bias.copy_(self.prior_logit)
@@ -162,15 +171,20 @@ class TokenScorer(nn.Module):
         return self.score_logits(self.predictor(tokens), None if token_mask is None else rank_of(token_mask))
 
     def score_logits(self, logits: Tensor, position: Tensor | None = None) -> Tensor:
-        """Token logits (B, N, K) -> scores (B, N, K).
+        """Token logits (B, N, K) -> scores (B, N, K); arguments as those of `scaled`."""
+        return score_against(self.score, self.prior_logit, in_nats=self.in_nats)(self.scaled(logits, position))
+
+    def scaled(self, logits: Tensor, position: Tensor | None = None) -> Tensor:
+        """Token logits (B, N, K) after the temperature.
 
         Args:
             logits: (B, N, K).
             position: (B, N) int64 place of each token in its stay, where it is not the column.
         """
-        if self.use_temperature:
-            logits = logits / self._temperature_at(logits, position).clamp_min(SMALLEST_TEMPERATURE)
-        return score_against(self.score, self.prior_logit, in_nats=self.in_nats)(logits)
+        if not self.use_temperature:
+            return logits
+        temperature = self._temperature_at(logits, position).clamp_min(SMALLEST_TEMPERATURE)
+        return self.centre + (logits - self.centre) / temperature
 
     def _temperature_at(self, logits: Tensor, position: Tensor | None) -> Tensor:
         if self.temperature.dim() == 1:

@@ -19,7 +19,8 @@ class EhrEncoder(nn.Module):
     Source: MedPatch, section on encoders (LSTM, Xavier input weights, orthogonal recurrent weights, zero biases).
     Deviates: padded instead of packed sequences. A forward LSTM never looks ahead, so real steps are the
     same numbers, and the padded form is several times faster on CPU for long stays. Dropout, if asked for, hides
-    columns of a stay for all its hours, as if a channel had never been measured, and numbers of the tokens.
+    columns of a stay for all its hours, each by itself (a value may go and its observed mask stay), and numbers
+    of the tokens.
     """
 
     def __init__(self, columns: int, width: int, *, summary: Summary = Summary.LAST, dropout: float = 0.0) -> None:
@@ -64,7 +65,7 @@ class EhrTransformer(nn.Module):
     def __init__(
         self, columns: int, width: int, *, summary: Summary = Summary.LAST, layers: int = 2, dropout: float = 0.1
     ) -> None:
-        """Take the number of input columns (76) and the width D of a token."""
+        """Take the number of input columns (76), the width D of a token, the blocks, and the dropout in them."""
         super().__init__()
         self.width = width
         self.summarise = SUMMARISE[summary]

@@ -114,8 +114,10 @@ class Fusion(nn.Module):
         """Logits of every head."""
         unimodal = {m: self._unimodal(m, features.modality[m]) for m in self.modalities}
         heads: list[Tensor] = [unimodal[m] for m in self.order] if self.uses_late else []
-        present = features.presence if self.uses_late else features.presence[:, :0]
-        pattern = self.missingness(features.presence) if self.missingness else None
+        brought = torch.stack([features.modality[m].is_encoded for m in self.modalities], dim=1)
+        presence = features.presence & brought  # announced and with a token
+        present = presence if self.uses_late else presence[:, :0]
+        pattern = self.missingness(presence) if self.missingness else None
         if pattern is not None:
             heads.append(pattern)
         high = low = pattern

@@ -156,10 +156,14 @@ def calibrate(
         held = token_logits(scorer, val, stays=held_out, device=device)
         scorer.temperature.copy_(
             fit_position_temperature(
-                held.logits, held.label, position=held.position, count=fusion.temperature_positions
+                held.logits,
+                held.label,
+                position=held.position,
+                count=fusion.temperature_positions,
+                centre=scorer.centre,
             )
             if fusion.temperature_positions
-            else fit_temperature(held.logits, held.label)
+            else fit_temperature(held.logits, held.label, centre=scorer.centre)
         )
     else:
         logger.warning("%s: too few val stays to keep some for calibration; temperatures stay 1", name)

@@ -44,7 +44,9 @@ def choose_threshold(
     return candidate.gather(0, place.unsqueeze(0)).squeeze(0)
 
 
-def fit_position_temperature(logits: Tensor, label: Tensor, *, position: Tensor, count: int) -> Tensor:
+def fit_position_temperature(
+    logits: Tensor, label: Tensor, *, position: Tensor, count: int, centre: Tensor | None = None
+) -> Tensor:
     """One temperature per token position and label; a position with few tokens takes the label's common one.
 
     Args:
@@ -52,18 +54,19 @@ def fit_position_temperature(logits: Tensor, label: Tensor, *, position: Tensor,
         label: (R, K) of 0 and 1.
         position: (R,) int64 place of each token in its stay; from `count` - 1 on they are one position.
         count: P.
+        centre: (K,), see `fit_temperature`.
 
     Returns:
         (P, K).
 
     Source: MedPatch, stage 2b, whose temperatures are all per position.
     """
-    table = fit_temperature(logits, label).repeat(count, 1)
+    table = fit_temperature(logits, label, centre=centre).repeat(count, 1)
     place = position.clamp_max(count - 1)
     for p in range(count):
         here = place == p
         if int(here.sum()) >= FEWEST_TOKENS:
-            table[p] = fit_temperature(logits[here], label[here])
+            table[p] = fit_temperature(logits[here], label[here], centre=centre)
     return table
 
 

@@ -44,6 +44,10 @@ class TokenLogits:
     owner: Tensor
     position: Tensor
 
+    def scaled(self, scorer: TokenScorer) -> Tensor:
+        """(R, K) logits after the temperature that the scorer has now."""
+        return scorer.scaled(self.logits.unsqueeze(0), self.position.unsqueeze(0)).squeeze(0)
+
     def score(self, scorer: TokenScorer) -> Tensor:
         """(R, K), with the temperature that the scorer has now."""
         return scorer.score_logits(self.logits.unsqueeze(0), self.position.unsqueeze(0)).squeeze(0)

@@ -26,11 +26,10 @@ def report_tokens(
         label_names: K names.
     """
     temperature = scorer.temperature if scorer.use_temperature else torch.ones_like(scorer.temperature)
-    per_token = temperature if temperature.dim() == 1 else temperature[held.position.clamp_max(len(temperature) - 1)]
     labels = measure_confidence(
         held.logits.cpu().numpy(),
         held.label.cpu().numpy(),
-        scaled=(held.logits / per_token).cpu().numpy(),
+        scaled=held.scaled(scorer).cpu().numpy(),
         is_high=(held.score(scorer) >= scorer.threshold).cpu().numpy(),
         temperature=(temperature if temperature.dim() == 1 else temperature.mean(dim=0)).cpu().numpy(),
         prior_logit=scorer.prior_logit.cpu().numpy(),

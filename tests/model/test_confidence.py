@@ -75,6 +75,23 @@ def test_scorer_without_temperature_ignores_it():
     torch.testing.assert_close(scorer(tokens), before)
 
 
+@pytest.mark.parametrize(("score", "silent"), [(Score.PRIOR_SHIFTED, 0.5), (Score.INFORMATION, 0.0)])
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 1.6])
+def test_silent_token_stays_silent_at_any_temperature(score, silent, temperature):
+    scorer = TokenScorer(4, (0.12, 0.3), score=score, threshold=0.75)  # untrained: every token says the prevalence
+    scorer.temperature.fill_(temperature)
+    torch.testing.assert_close(scorer(torch.randn(1, 3, 4)), torch.full((1, 3, 2), silent))
+
+
+def test_temperature_divides_the_evidence_of_a_shifted_score_and_the_whole_logit_of_the_published_one():
+    prior = torch.logit(torch.tensor(0.12))
+    logits = torch.full((1, 1, 1), prior.item() + 2 * LN3)
+    for score, scaled in ((Score.PRIOR_SHIFTED, prior + LN3), (Score.CONFIDENCE, (prior + 2 * LN3) / 2)):
+        scorer = TokenScorer(1, (0.12,), score=score, threshold=0.75)
+        scorer.temperature.fill_(2.0)
+        assert scorer.scaled(logits).item() == pytest.approx(scaled.item(), abs=1e-6)
+
+
 def test_information_is_zero_at_the_prior_and_one_for_certainty_of_the_rarer_answer():
     prior = torch.logit(torch.tensor([0.12]))
     values = score_against(Score.INFORMATION, prior)(torch.stack([prior, torch.tensor([60.0]), torch.tensor([-60.0])]))

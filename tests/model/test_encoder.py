@@ -182,6 +182,13 @@ def test_largest_word_stands_for_a_note_where_that_is_asked_for() -> None:
     assert torch.equal(tokens.pooled[1], tokens.value[1, :3].amax(dim=0))
 
 
+@pytest.mark.parametrize(("asked", "found"), [(None, 0.1), (0.0, 0.0), (0.5, 0.5)])
+def test_ehr_transformer_has_the_dropout_that_is_configured(asked, found) -> None:
+    config = config_with(ehr_kind=EhrKind.TRANSFORMER, ehr_width=16, ehr_layers=1, ehr_dropout=asked)
+    encoder = build_unimodal(config, make_spec(), modality=Modality.EHR).encoder
+    assert {m.p for m in encoder.modules() if isinstance(m, torch.nn.Dropout)} == {found}
+
+
 def test_ehr_transformer_is_built_by_name_and_sees_every_hour_but_padding() -> None:
     torch.manual_seed(0)
     config = config_with(ehr_kind=EhrKind.TRANSFORMER, ehr_width=16, ehr_layers=1)

@@ -113,6 +113,16 @@ def test_order_of_modalities_in_the_batch_does_not_matter(batch):
     torch.testing.assert_close(heads(NETWORK[Fuser.NONE](shuffled)), heads(NETWORK[Fuser.NONE](batch)))
 
 
+@torch.no_grad()
+def test_a_modality_that_is_announced_without_a_real_token_counts_as_absent(batch):
+    for column, name in enumerate(Modality):
+        silent = replace(batch, mask={**batch.mask, name: torch.zeros_like(batch.mask[name])})
+        presence = batch.presence.clone()
+        presence[:, column] = False
+        absent = replace(batch, presence=presence)
+        torch.testing.assert_close(heads(NETWORK[Fuser.NONE](silent)), heads(NETWORK[Fuser.NONE](absent)), **EQUAL)
+
+
 def test_batch_that_lacks_a_modality_of_the_model_is_refused(batch):
     fewer = replace(batch, modalities=(Modality.EHR,), presence=batch.presence[:, :1])
     with pytest.raises(ValueError, match="also needs"):

@@ -14,6 +14,23 @@ def test_temperature_recovers_how_far_logits_were_stretched():
     torch.testing.assert_close(found, torch.tensor([3.0, 0.5]), rtol=0.05, atol=0)
 
 
+def test_temperature_recovers_how_far_evidence_was_stretched_away_from_the_centre():
+    g = torch.Generator().manual_seed(2)
+    centre = torch.tensor([-2.0, 1.0])
+    evidence = torch.randn(40_000, 2, generator=g) * 2
+    label = (torch.rand(evidence.shape, generator=g) < torch.sigmoid(centre + evidence)).float()
+    found = fit_temperature(centre + evidence * torch.tensor([3.0, 0.5]), label, centre=centre)
+    torch.testing.assert_close(found, torch.tensor([3.0, 0.5]), rtol=0.05, atol=0)
+
+
+def test_silent_tokens_leave_the_temperature_about_the_centre_alone():
+    centre = torch.logit(torch.tensor([0.12]))
+    logits, label = centre.repeat(1000, 1), torch.zeros(1000, 1)
+    label[:200] = 1.0  # more than the prevalence that the tokens say
+    assert fit_temperature(logits, label, centre=centre).item() == 1.0
+    assert fit_temperature(logits, label).item() > 1.3  # logits as a whole would be drawn to it
+
+
 def test_temperature_makes_the_cross_entropy_smallest():
     g = torch.Generator().manual_seed(1)
     logits = torch.randn(300, 1, generator=g) * 3
@@ -44,6 +61,8 @@ def test_label_with_one_class_and_silent_logits_keep_temperature_one():
     logits = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
     label = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
     assert fit_temperature(logits, label).tolist() == [1.0, 1.0]
+    at_centre = torch.tensor([[1.0, 7.0], [2.0, 7.0]])
+    assert fit_temperature(at_centre, label, centre=torch.tensor([0.0, 7.0])).tolist() == [1.0, 1.0]
 
 
 def test_threshold_is_reached_by_the_share_of_tokens():

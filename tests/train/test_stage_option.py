@@ -105,6 +105,22 @@ def test_each_position_is_calibrated_on_its_own_tokens(made_up):
     torch.testing.assert_close(scorer.temperature, torch.tensor([[1.0], [4.0]]), rtol=0.2, atol=0)
 
 
+@pytest.mark.parametrize("positions", [0, 2])
+def test_a_score_against_the_prevalence_is_calibrated_about_it(made_up, positions):
+    config = with_model(made_up.config, fusion={"temperature_positions": positions})
+    scorer = TokenScorer(1, (0.12,), score=Score.PRIOR_SHIFTED, threshold=0.75, positions=positions)
+    scorer.predictor.weight.data.fill_(1.0)
+    g = torch.Generator().manual_seed(0)
+    stays = 40 * FEWEST_TOKENS
+    val = part([0.0, 0.0], stays)
+    evidence = torch.randn(stays, generator=g) * 2
+    label = (torch.rand(stays, generator=g) < torch.sigmoid(evidence + scorer.prior_logit)).float()[:, None]
+    row = torch.stack([evidence, evidence], dim=1).reshape(-1, 1) * 3
+    val = replace(val, tokens=Ragged(row, val.tokens.start), label=label)
+    found = calibrated(config, scorer, val, val).temperature
+    torch.testing.assert_close(found, torch.full_like(found, 3.0), rtol=0.2, atol=0)
+
+
 @pytest.mark.parametrize(("is_chosen", "share"), [(False, 0.5), (True, 0.1)])
 def test_share_of_high_tokens_is_the_configured_one_or_the_one_that_tells_the_label(made_up, is_chosen, share):
     config = with_model(made_up.config, fusion={"high_share": 0.5, "is_share_chosen": is_chosen})
