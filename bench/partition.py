@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from flows.context import RunContext
 from medpatch.config.model import FusionConfig, ModelConfig
 from medpatch.config.name import Modality, Split
+from medpatch.contract.artifact import replace_text
 from medpatch.contract.batch import Tokens
 from medpatch.feature.opening import input_spec
 from medpatch.model.build import build_medpatch, build_scorer
@@ -177,7 +178,7 @@ def show(lines: Sequence[Mapping]) -> None:
             )
 
 
-def main(out: Path, *, data: Sequence[int], seeds: int, epochs: int, table: bool) -> None:
+def main(out: Path, *, data: Sequence[int], tasks: Sequence[str], seeds: int, epochs: int, table: bool) -> None:
     """Train what is missing, or print the table."""
     path = out / "partition.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -187,12 +188,12 @@ def main(out: Path, *, data: Sequence[int], seeds: int, epochs: int, table: bool
     done = {(x["task"], x["data"], x["way"], x["seed"]) for x in lines}
 
     def write(line: dict) -> None:
-        with path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        lines.append(line)
+        replace_text(path, "".join(json.dumps(one) + "\n" for one in lines))
         print(json.dumps(line), flush=True)
 
     for number in data:
-        for task in PRESETS:
+        for task in tasks:
             run = context(Cell(task, number, 0, MAIN), out)
             cohort(run, write, done, key=(task, number), seeds=seeds, epochs=epochs)
 
@@ -201,6 +202,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, nargs="?", help="folder of the study; without it nothing is done")
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[11, 12, 13])
+    parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--table", action="store_true")
@@ -208,4 +210,11 @@ if __name__ == "__main__":
     if chosen.out is None:  # hours of work are not begun unasked
         parser.print_help()
     else:
-        main(chosen.out, data=chosen.data_seeds, seeds=chosen.seeds, epochs=chosen.epochs, table=chosen.table)
+        main(
+            chosen.out,
+            data=chosen.data_seeds,
+            tasks=chosen.tasks,
+            seeds=chosen.seeds,
+            epochs=chosen.epochs,
+            table=chosen.table,
+        )

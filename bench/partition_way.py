@@ -48,6 +48,8 @@ WAYS = {
     "linear predictor, top 1 %": Way(is_trained=True, fusion={"scorer_width": 0}),
     "linear predictor, share chosen": Way(is_trained=True, fusion={"scorer_width": 0, "is_share_chosen": True}),
     "confidence >= 0.75, published": Way(0.75, is_trained=True, score=Score.CONFIDENCE),
+    "confidence against the prevalence >= 0.75": Way(0.75),
+    "certainty, top 1 %": Way(is_trained=True, score=Score.ENTROPY),
     "top 2 % of tokens": Way(share=0.02),
     "top 5 % of tokens": Way(share=0.05),
     "top 25 % of tokens": Way(share=0.25),

@@ -46,7 +46,9 @@ ABLATIONS: Mapping[str, Mapping[str, object]] = {
         "model.fusion.high_share": None,
         "model.fusion.threshold": 0.75,
         "model.fusion.compat": "published",
+        "train.loss_weighting": "published",
     },
+    "learned loss weights": {"train.loss_weighting": "learned"},
     "fine-tuned encoders": {"train.fine_tune": True},
 }
 """Fields that differ from the preset, where all stages or the encoders change; `bench/partition.py` has the others."""
@@ -114,7 +116,7 @@ def make_data(folder: Path, *, subjects: int, seed: int) -> None:
 
 
 def call(*arguments: str) -> None:
-    """The command line of this tree, tried again where a server on a stopped machine gave up.
+    """The command line of this tree, tried again where its Prefect server gave up, as after a suspended hour.
 
     Raises:
         RuntimeError: every attempt failed.

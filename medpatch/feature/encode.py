@@ -68,7 +68,7 @@ def write_features(
     """
     spec, data = input_spec(tensor_dir)
     device = choose_device(config.train.device)
-    seed = derive_seed(config.train.seed, Stage.UNIMODAL, modality)
+    seed = encoding_seed(config, modality)
     views = {s: config.train.cxr_views if (s, modality) == (Split.TRAIN, Modality.CXR) else 1 for s in Split}
     total = sum(int(open_index(tensor_dir, s, modalities=(modality,)).presence.sum()) * views[s] for s in Split)
     done = 0
@@ -84,8 +84,9 @@ def write_features(
             for split in Split:
                 with raw_inputs(tensor_dir, split, modality=modality, spec=spec, beside=out_dir) as part:
                     for view in range(views[split]):
-                        generator = torch.Generator().manual_seed(derive_seed(seed, "view", view)) if view else None
-                        encode = encoder_of(network, part, device=device, config=config.train, generator=generator)
+                        encode = encoder_of(
+                            network, part, device=device, config=config.train, view_seed=seed_of_view(seed, view)
+                        )
                         for stays in _write_split(
                             part, encode, stem=aside / split_stem(split, view), config=config.train, seed=seed
                         ):
@@ -120,21 +121,39 @@ def encoder_of(
     *,
     device: torch.device,
     config: TrainConfig,
-    generator: torch.Generator | None = None,
+    view_seed: int | None = None,
 ) -> Encode:
-    """Tokens of stays by index, without gradients; a generator turns random views of radiographs on."""
+    """Tokens of stays by index, without gradients.
+
+    With a `view_seed` the radiograph of each stay is seen in a random view, the same whatever stays come with it.
+    """
     is_reduced = config.precision is Precision.BFLOAT16
+    generator = torch.Generator()
+
+    def view_of(image: Tensor, stay_id: int) -> Tensor:
+        return random_view(image.unsqueeze(0), generator.manual_seed(derive_seed(view_seed, stay_id)))
 
     @torch.no_grad()
     def encode(index: Tensor) -> Tokens:
         value, mask = inputs.take(index)
-        if generator is not None:
-            value = random_view(value, generator)
+        if view_seed is not None:
+            stays = inputs.stay_id[index].tolist()
+            value = torch.cat([view_of(image, stay) for image, stay in zip(value, stays, strict=True)])
         with torch.autocast(device.type, torch.bfloat16, enabled=is_reduced):
             tokens = network.encoder(value.to(device), mask.to(device))
         return Tokens(tokens.value.float(), tokens.token_mask, tokens.pooled.float())
 
     return encode
+
+
+def encoding_seed(config: PipelineConfig, modality: Modality) -> int:
+    """Of the encoder's initial weights, where nothing trains them, of the order of stays and of random views."""
+    return derive_seed(config.train.seed, Stage.UNIMODAL, modality)
+
+
+def seed_of_view(seed: int, view: int) -> int | None:
+    """Of random view number `view`; None for number 0, the image as it is."""
+    return derive_seed(seed, "view", view) if view else None
 
 
 def _write_split(inputs: Inputs, encode: Encode, *, stem: Path, config: TrainConfig, seed: int) -> Iterator[int]:

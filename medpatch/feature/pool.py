@@ -16,9 +16,16 @@ from medpatch.config.pipeline import PipelineConfig
 from medpatch.contract.artifact import writing
 from medpatch.contract.batch import Tokens
 from medpatch.feature.column import ColumnWriter, open_column
-from medpatch.feature.encode import STAYS_AT_ONCE, Encode, Progress, encoder_of, raw_inputs
+from medpatch.feature.encode import (
+    STAYS_AT_ONCE,
+    Encode,
+    Progress,
+    encoder_of,
+    encoding_seed,
+    raw_inputs,
+    seed_of_view,
+)
 from medpatch.feature.opening import choose_device, input_spec
-from medpatch.feature.seed import derive_seed
 from medpatch.feature.split import FeatureFolder, FeatureSplit, open_features, read_about, split_stem
 from medpatch.model.checkpoint import load_scorer, load_unimodal
 from medpatch.model.confidence import TokenScorer
@@ -79,9 +86,8 @@ def write_pools(
                     part = stack.enter_context(
                         raw_inputs(tensor_dir, split, modality=modality, spec=spec, beside=out_dir)
                     )
-                    seed = derive_seed(config.train.seed, "view again", view)
-                    generator = torch.Generator().manual_seed(seed) if view else None
-                    encode = encoder_of(network, part, device=device, config=config.train, generator=generator)
+                    seed = seed_of_view(encoding_seed(config, modality), view)
+                    encode = encoder_of(network, part, device=device, config=config.train, view_seed=seed)
                     return encode, part.stay_id
 
                 columns = _Columns(aside / split_stem(split, view), dtype)

@@ -137,6 +137,22 @@ def test_views_differ_but_the_first_is_the_unchanged_one_and_only_train_has_them
         torch.testing.assert_close(one, load_unimodal(here.unimodal[Modality.CXR]).summarise(batch))
 
 
+def test_a_view_that_found_no_room_is_pooled_as_it_was_seen_first(made_up, tmp_path):
+    change(made_up, "train", cxr_views=2)
+    here = train_earlier(made_up, tmp_path, (Modality.CXR,))
+    count = len(made_up.index(TENSORS, Split.TRAIN, here.modalities).stay_id)
+    expected = stores(made_up, here, Split.TRAIN, view=1)[1].take(torch.arange(count), CPU).modality[Modality.CXR]
+    change(made_up, "train", cache_gib=1e-9)
+    encode(made_up, Modality.CXR, here.feature[Modality.CXR], here.unimodal[Modality.CXR])
+    pool(made_up, Modality.CXR, here)
+    _, store, features = stores(made_up, here, Split.TRAIN, view=1)
+    assert len(features[Modality.CXR].split(Split.TRAIN, 1).tokens) == 0
+    found = store.take(torch.arange(count), CPU).modality[Modality.CXR]
+    assert expected.high.abs().sum() + expected.low.abs().sum() > 0
+    for name in ("pooled", "high", "low"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name))
+
+
 def test_rivals_see_few_tokens_the_summary_and_the_unimodal_logits(made_up, tmp_path):
     change(made_up, "train", rival_tokens=3)
     here = train_earlier(made_up, tmp_path, (Modality.EHR, Modality.RR))
