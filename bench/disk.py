@@ -23,8 +23,10 @@ CHART_ROWS, LAB_ROWS, RADIOLOGY, DISCHARGE = 432_997_491, 158_374_764, 2_321_355
 """Rows of MIMIC-IV 3.1 and of MIMIC-IV-Note 2.2, as published."""
 STAYS, WITH_CXR, WITH_RR, WITH_DN = 59_344, 10_804, 53_576, 55_552
 """Stays of the published phenotyping cohort, all splits, and those that have each modality."""
-CXR_TOKENS, WIDTH = 577, 768
-"""Of the published image encoder at 384 pixels, and of both pretrained encoders."""
+CXR_TOKENS, CXR_WIDTH, NOTE_WIDTH = 577, 384, 768
+"""Of ViT-S/16 at 384 pixels, and the width of BERT-base."""
+HALF = 2
+"""Bytes of a number of the caches (float16)."""
 FULL = (
     "--preset",
     "phenotyping",
@@ -89,12 +91,19 @@ def lines(work: Path) -> Iterator[Line]:
         each = columns[name] / manifest[f"{name}_tokens"].sum()
         yield Line(f"tensors: {name}", f"token, {tokens[name]:.0f} per stay", each, tokens[name] * count)
     config = phenotyping()
-    width = config.model.encoder.ehr_width
-    yield Line("features: EHR", f"token of {width} float16", 2 * width, hours * STAYS)
-    yield Line("features: image", f"token of {WIDTH} float16, {CXR_TOKENS} per image", 2 * WIDTH, CXR_TOKENS * WITH_CXR)
-    for name, count in (("rr", WITH_RR), ("dn", WITH_DN)):
-        unit = f"token of {WIDTH} float16, {tokens[name]:.0f} per stay"
-        yield Line(f"features: {name}", unit, 2 * WIDTH, tokens[name] * count)
+    kept = [
+        ("EHR", config.model.encoder.ehr_width, hours, STAYS),
+        ("image", CXR_WIDTH, CXR_TOKENS, WITH_CXR),
+        ("rr", NOTE_WIDTH, tokens["rr"], WITH_RR),
+        ("dn", NOTE_WIDTH, tokens["dn"], WITH_DN),
+    ]
+    for name, width, each, count in kept:
+        yield Line(f"features: {name}", f"token of {width} float16, {each:.0f} per stay", HALF * width, each * count)
+    brief = sum(HALF * width * min(each, config.train.rival_tokens) * count for _, width, each, count in kept)
+    yield Line("tokens that rivals read", f"stay, {config.train.rival_tokens} of a modality", brief / STAYS, STAYS)
+    groups = 2 * len(config.labels)
+    pools = sum(HALF * width * groups * count for _, width, _, count in kept)
+    yield Line("pools", f"stay, {groups} per modality", pools / STAYS, STAYS)
 
 
 def make(subjects: int, folder: Path) -> Path:

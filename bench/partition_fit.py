@@ -1,4 +1,7 @@
-"""The fusion part alone, trained on pools in memory for `bench/partition.py`, as `train.stage_fusion` would."""
+"""The fusion part alone, trained on pools in memory for `bench/partition.py`.
+
+As `train.stage_fusion` does it, but with a fixed rate, equal loss weights and batches of 64.
+"""
 
 from collections.abc import Callable, Mapping
 

@@ -30,7 +30,7 @@ class LabelConfidence:
         label: name.
         tokens: held-out tokens.
         positive_tokens: of stays with the label.
-        temperature: that the logits are divided by.
+        temperature: that the distance of the logits from the scorer's centre is divided by.
         high_share: share of tokens in the high-confidence part.
         high_share_positive: the same among the tokens of stays with the label; None without any.
         high_share_negative: among those without; None without any.
@@ -43,11 +43,11 @@ class LabelConfidence:
         bin_count: (BINS,) tokens by confidence after temperature.
         bin_confidence: (BINS,) their mean confidence; None in an empty bin.
         bin_accuracy: (BINS,) share whose 0.5 decision is right; None in an empty bin.
-        bin_count_before: (BINS,) the same three with temperature 1; empty in reports of versions that did not say it.
+        bin_count_before: (BINS,) the same three with temperature 1; empty where they were not counted.
         bin_confidence_before: (BINS,).
         bin_accuracy_before: (BINS,).
         accuracy_high_prior: share of high tokens whose decision at the train prevalence is right, which is positive
-            where a token says more than that; None without any, and in reports of versions that did not say it.
+            where a token says more than that; None without any, or where it was not counted.
         accuracy_low_prior: of the others.
     """
 

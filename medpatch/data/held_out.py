@@ -1,7 +1,8 @@
 """Which validation subjects choose in stages 1 and 2, and which are kept from that for calibration.
 
 What comes after the temperatures (the epoch of fusion and of the rivals, the head, the best single modality) is
-chosen on all of them: half of a small validation split is too noisy a judge, and nothing is calibrated later.
+chosen on all of them, and the weights of the late head are fitted on all of them: half of a small validation split is
+too noisy a judge.
 """
 
 import hashlib

@@ -12,7 +12,8 @@ from medpatch.model.present import encode_present
 class Unimodal(nn.Module):
     """An encoder, a projection to the common width, a head.
 
-    Source: MedPatch, stage 1.
+    Source: MedPatch, stage 1. Deviates: the projection is there for every modality (published: none for the EHR), and
+    the head's bias starts at the log-odds of the prevalence.
     """
 
     def __init__(self, modality: Modality, encoder: nn.Module, *, projection: nn.Module, head: Head) -> None:

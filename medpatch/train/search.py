@@ -79,7 +79,8 @@ def search(folder: Path, settings: SearchSettings, *, judge: Judge, progress: Pr
 
     The first five are drawn log-uniformly, later ones by a tree-structured Parzen estimator; each draw has a
     seed of its own, so a search that was interrupted ends where an undisturbed one ends. After each seed a trial
-    whose mean lies below the median of the others at that point is cut short, as is one whose training diverges.
+    whose best mean so far lies below the median of the others after as many seeds is cut short, as is one whose
+    training diverges.
 
     Args:
         folder: of the study and its result; one process at a time.
