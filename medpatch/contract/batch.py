@@ -16,7 +16,7 @@ class Tokens:
     Attributes:
         value: (B, N, D) float.
         token_mask: (B, N) bool, True where the token is real.
-        pooled: (B, D) float, the encoder's own summary, such as the last or the largest LSTM state, CLS, or the mean of real words.
+        pooled: (B, D) float, the encoder's own summary: one of the tokens, or their mean or maximum.
     """
 
     value: Tensor

@@ -95,7 +95,7 @@ def run_fusion(
             s: open_raw(tensor_dir, index[s], split=s, modalities=moving, spec=spec, beside=out_dir, stack=stack)
             for s in index
         }
-        selection = torch.arange(len(index[Split.VAL]))  # all of val, as the late head's few weights are fitted on it too
+        selection = torch.arange(len(index[Split.VAL]))  # and all of it fits the late head
 
         def train_batches(epoch: int) -> Iterator[Tensor]:
             train.turn(epoch)
