@@ -99,7 +99,12 @@ class TrainConfig(Frozen):
         description="what chooses the epoch of stage 1 on its part of val: the AUROC, as published, or the loss, less "
         "a matter of luck where the positives of a single label are few",
     )
-    patience_epochs: int = Field(15, gt=0, description="validations without improvement before stopping")
+    patience_epochs: int = Field(
+        15,
+        gt=0,
+        description="validations without improvement before stopping; after more than half as many without a smaller "
+        "loss the learning rate is halved",
+    )
     calibration_share: float = Field(
         0.5,
         gt=0,

@@ -39,6 +39,11 @@ class Job:
     feature_dir: Path | None = None
     earlier: StageDirs | None = None
 
+    @property
+    def processes(self) -> int:
+        """How many train together; trees are made by one alone."""
+        return 1 if self.rival is Rival.BOOSTED_TREES else self.config.train.processes
+
     def run(self, *, log_metric: LogMetric, progress: Progress | None = None) -> StageResult:
         """Train in this process."""
         ways = {"inputs": self.inputs, "log_metric": log_metric, "progress": progress}

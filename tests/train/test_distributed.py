@@ -1,5 +1,7 @@
 """Two processes on one machine end where one ends, up to the rounding of sums."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +12,11 @@ from safetensors.torch import load_file
 
 from medpatch.align.shard import write_shards
 from medpatch.config.cohort import CohortConfig
-from medpatch.config.error import MedPatchError
+from medpatch.config.error import ContractError
 from medpatch.config.modality import ModalityConfig, Scaling
 from medpatch.config.model import EncoderConfig, ModelConfig
 from medpatch.config.name import Modality, Rival, Stage, Task
+from medpatch.config.path import REPOSITORY_DIR
 from medpatch.config.pipeline import PipelineConfig
 from medpatch.config.train import TrainConfig
 from medpatch.contract.artifact import is_whole
@@ -24,6 +27,7 @@ from medpatch.model.checkpoint import WEIGHTS
 from medpatch.train.job import Job
 from medpatch.train.launch import run_job
 from medpatch.train.result import read_history
+from medpatch.train.session import state_file
 
 STAYS = {s: "test" if s % 6 == 0 else "val" if s % 6 == 1 else "train" for s in range(60)}
 CONFIG = PipelineConfig(
@@ -121,9 +125,55 @@ def test_fusion_of_two_processes_ends_where_that_of_one_ends(job, earlier, tmp_p
     close(tmp_path / "alone", tmp_path / "two")
 
 
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from medpatch.train import worker
+from medpatch.train.update import Updater
+
+before, steps = Updater.update, 0
+
+def update(self, *args, **kwargs):
+    global steps
+    if steps == int(sys.argv[3]) and self.session.rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    steps += 1
+    return before(self, *args, **kwargs)
+
+worker.main(Path(sys.argv[1]))
+Updater.update = update
+worker.main(Path(sys.argv[2]))
+"""
+
+
+def test_two_processes_of_which_one_was_killed_go_on_and_end_as_if_it_had_not_been(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY_DIR))
+    encoder = CONFIG.model.encoder.model_copy(update={"ehr_dropout": 0.3})  # each process draws for itself
+    model = CONFIG.model.model_copy(update={"encoder": encoder})
+    job = replace(job, config=CONFIG.model_copy(update={"model": model}))
+    jobs = [in_two(job, tmp_path / name, state_seconds=0.0) for name in ("whole", "killed")]
+    files = [tmp_path / f"{one.out_dir.name}.json" for one in jobs]
+    for one, file in zip(jobs, files, strict=True):
+        file.write_text(one.to_json())
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    # four batches an epoch: the seventh is in the second epoch
+    started = subprocess.run([*command, str(tmp_path / "script.py"), *map(str, files), "6"], check=False)
+    assert started.returncode == 1
+    assert not (tmp_path / "killed").exists()
+    assert state_file(tmp_path / "killed").exists()
+    done = []
+    run_job(jobs[1], log_metric=lambda *_: None, progress=lambda *step: done.append(step))
+    assert done == [(2, 3), (3, 3)]
+    whole, killed = load_file(tmp_path / "whole" / WEIGHTS), load_file(tmp_path / "killed" / WEIGHTS)
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    assert read_history(tmp_path / "whole") == read_history(tmp_path / "killed")
+
+
 def test_what_goes_wrong_in_a_process_is_said_by_the_one_that_started_it(job, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with pytest.raises(MedPatchError, match="not a finished folder"):
+    with pytest.raises(ContractError, match="not a finished folder"):
         run_job(in_two(replace(job, tensor_dir=tmp_path / "none"), tmp_path / "two"), log_metric=lambda *_: None)
     assert not (tmp_path / "two").exists()
 

@@ -33,14 +33,15 @@ class Counter(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
 
-def run(network, val_losses, **changes):
+def run(network, val_losses, step=None, **changes):
     """Fit where the validation loss of each epoch is given."""
     given = iter(val_losses)
 
-    def step(index, is_training):
+    def grow(index, is_training):
         loss = -network.weight.sum() if is_training else torch.tensor(next(given))
         return StepOutput(loss, count=1)
 
+    step = step or grow
     return fit(
         network,
         step,
@@ -53,7 +54,7 @@ def run(network, val_losses, **changes):
     )
 
 
-def fit_on_train(network, step):
+def fit_on_train(network, step, **changes):
     """Fit one batch per epoch without any val stay."""
     return fit(
         network,
@@ -61,7 +62,7 @@ def fit_on_train(network, step):
         train_batches=lambda epoch: [torch.zeros(1)],
         val_step=step,
         val_batches=lambda: [],
-        settings=settings(),
+        settings=settings(**changes),
         name="test",
         log_metric=lambda *_: None,
     )
@@ -72,7 +73,11 @@ def test_training_stops_after_patience_epochs_without_improvement():
     assert [r.epoch for r in result.history] == [0, 1, 2, 3, 4]
 
 
-def test_weights_remember_past_gradients_as_adam_does_with_its_usual_betas():
+# first step 0.1; second 0.1 * 5.73684 / sqrt(50.52476): (0.9 * 0.1 * 1 + 0.1 * 10) / (1 - 0.9^2) over the root of
+# (0.999 * 0.001 * 1 + 0.001 * 100) / (1 - 0.999^2). The published beta2 of 0.9 would end at 0.17872.
+# Clipped to 1 the second gradient is the first again, and so is its step.
+@pytest.mark.parametrize(("clip_norm", "weight"), [(100.0, 0.18071), (1.0, 0.2)])
+def test_weights_remember_past_gradients_as_adam_does_with_its_usual_betas(clip_norm, weight):
     network = Counter()
 
     def step(gradient, is_training):
@@ -84,13 +89,42 @@ def test_weights_remember_past_gradients_as_adam_does_with_its_usual_betas():
         train_batches=lambda epoch: [torch.tensor([1.0]), torch.tensor([10.0])],
         val_step=step,
         val_batches=lambda: [torch.zeros(1)],
-        settings=settings(select=Select.LOSS, epochs=1, gradient_clip_norm=100.0),
+        settings=settings(select=Select.LOSS, epochs=1, gradient_clip_norm=clip_norm),
         name="test",
         log_metric=lambda *_: None,
     )
-    # first step 0.1; second 0.1 * 5.73684 / sqrt(50.52476): (0.9 * 0.1 * 1 + 0.1 * 10) / (1 - 0.9^2) over the root of
-    # (0.999 * 0.001 * 1 + 0.001 * 100) / (1 - 0.999^2). The published beta2 of 0.9 would end at 0.17872
-    assert network.weight.item() == pytest.approx(0.18071, abs=1e-5)
+    assert network.weight.item() == pytest.approx(weight, abs=1e-5)
+
+
+def test_weight_decay_shrinks_a_weight_beside_its_gradient():
+    network = Counter()
+    nn.init.ones_(network.weight)
+
+    def step(index, is_training):
+        return StepOutput(network.weight.sum() * 0.0 if is_training else torch.tensor(1.0), count=1)
+
+    run(network, [1.0], step=step, epochs=1, weight_decay=0.5)
+    assert network.weight.item() == pytest.approx(0.95)  # 1 - 0.1 * 0.5; as part of the gradient Adam would make it 0.9
+
+
+def test_rate_is_halved_after_more_than_half_the_patience_without_a_smaller_loss():
+    network = Counter()
+    result = run(network, [3.0, 2.0, 2.0, 2.5, 2.0, 1.0, 1.0], patience_epochs=4, epochs=7)
+    # patience 4: epochs 2, 3 and 4 are more than two without a smaller loss than that of epoch 1
+    assert [r.learning_rate for r in result.history] == [0.1] * 5 + [0.05] * 2
+    assert result.best.epoch == 5
+    assert network.weight.item() == pytest.approx(0.55, abs=1e-4)  # five steps of 0.1, one of 0.05
+
+
+@pytest.mark.parametrize(("slope", "rate"), [(-1.0, 0.1), (1e-9, 0.05)])
+def test_without_val_stays_the_train_loss_decides_about_the_rate(slope, rate):
+    network = Counter()
+
+    def step(index, is_training):
+        return StepOutput(1.0 + slope * network.weight.sum(), count=1)
+
+    result = fit_on_train(network, step, epochs=4)
+    assert result.history[-1].learning_rate == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(("rank", "is_as_alone"), [(0, True), (1, False)])

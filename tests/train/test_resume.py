@@ -6,15 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from medpatch.config.name import Modality, Rival, Split
+from medpatch.config.train import Select, TrainConfig
 from medpatch.model.checkpoint import WEIGHTS
+from medpatch.train import stage_unimodal
+from medpatch.train.fit import fit
+from medpatch.train.record import FitSettings, StepOutput
 from medpatch.train.result import read_history
-from medpatch.train.session import state_file
+from medpatch.train.session import open_session, state_file
 from medpatch.train.stage_fusion import run_fusion
 from medpatch.train.state import StateFile
 from medpatch.train.update import Updater
@@ -98,6 +105,59 @@ def test_a_stage_killed_twice_ends_as_if_it_had_not_been(with_images, tmp_path, 
     assert same(tmp_path / "whole", tmp_path / "killed")
 
 
+VAL_LOSSES = (3.0, 4.0, 4.0, 2.0, 4.0, 4.0, 1.0, 4.0)
+"""Of each epoch; with a patience of three the rate is halved after epochs 2 and 5, and epoch 6 is the best."""
+
+
+def train_toy(folder: Path) -> list[dict]:
+    """Eight epochs of two batches with dropout; saved after every batch. The history."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    data, running = torch.randn(16, 3), 0
+
+    def batches(epoch: int) -> tuple[torch.Tensor, ...]:
+        nonlocal running
+        running = epoch
+        return torch.arange(16).roll(epoch).split(8)
+
+    def step(index: torch.Tensor, is_training: bool) -> StepOutput:
+        return StepOutput(network(data[index]).square().mean() if is_training else torch.tensor(VAL_LOSSES[running]), 8)
+
+    fitted = fit(
+        network, step, train_batches=batches, val_step=step, val_batches=lambda: [torch.arange(16)], name="toy",
+        log_metric=silent, settings=FitSettings(len(VAL_LOSSES), 3, 0.1, 0.01, 1.0, Select.LOSS),
+        session=open_session(TrainConfig(device="cpu", state_seconds=0), folder),
+    )  # fmt: skip
+    folder.mkdir()
+    save_file(network.state_dict(), folder / WEIGHTS)
+    state_file(folder).unlink()
+    return [record.to_json() for record in fitted.history]
+
+
+def test_a_training_killed_at_any_batch_goes_on_with_the_rate_and_the_patience_it_had(tmp_path, monkeypatch):
+    history = train_toy(tmp_path / "whole")
+    assert [row["learning_rate"] for row in history] == [0.1] * 3 + [0.05] * 3 + [0.025] * 2
+    for steps in range(1, 2 * len(VAL_LOSSES)):
+        killed = tmp_path / f"{steps}"
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            kill_after(patch, steps)
+            train_toy(killed)
+        assert train_toy(killed) == history
+        assert same(tmp_path / "whole", killed)
+
+
+def test_a_stage_killed_after_its_last_epoch_still_says_what_it_skipped(made_up, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    made_up.splits[Split.VAL].label[:, 0] = 0.0
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(stage_unimodal, "finish", Mock(side_effect=Killed))
+        train_unimodal(made_up, Modality.EHR, tmp_path / "u")
+    caplog.clear()
+    train_unimodal(made_up, Modality.EHR, tmp_path / "u")
+    assert "goes on at epoch 3" in caplog.text
+    assert "1 label has one class" in caplog.text
+
+
 def test_each_of_two_processes_gets_its_own_random_state_back(tmp_path):
     before = torch.get_rng_state()
     rows = torch.stack([torch.Generator().manual_seed(seed).get_state() for seed in (1, 2)])
@@ -125,8 +185,6 @@ def test_what_went_on_did_not_start_anew(with_images, tmp_path, monkeypatch):
 
 
 def plain_state(out_dir: Path) -> dict:
-    from safetensors import safe_open
-
     with safe_open(state_file(out_dir), framework="pt") as opened:
         return json.loads(opened.metadata()["state"])
 

@@ -1,6 +1,7 @@
 """Options of the encoders, of calibration and of thresholds reach the weights that a run leaves."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,13 +9,15 @@ import torch
 from medpatch.config.model import EhrKind, FusionConfig, Late, Score
 from medpatch.config.name import Modality, Split
 from medpatch.feature.ragged import Ragged
-from medpatch.model.checkpoint import load_medpatch
+from medpatch.model.checkpoint import load_medpatch, load_unimodal
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.encoder_ehr import EhrTransformer
 from medpatch.model.late import weighted_late
 from medpatch.train.stage_confidence import TokenPart, calibrate
+from medpatch.train.step import unimodal_step
 from medpatch.train.threshold import FEWEST_TOKENS
-from train.stages import train_all
+from train.cohort import make_config
+from train.stages import train_all, train_unimodal
 
 
 def with_model(config, *, encoder=None, fusion=None):
@@ -61,6 +64,33 @@ def test_transformer_positions_and_chosen_shares_run_through_all_stages(made_up,
     assert network.extractor.scorer[Modality.RR].temperature.shape[0] == 3
     with torch.no_grad():
         assert network(made_up.splits[Split.VAL]).late.isfinite().all()
+
+
+@pytest.mark.parametrize(("modality", "is_augmented"), [(Modality.CXR, True), (Modality.EHR, False)])
+def test_radiographs_alone_are_augmented_in_stage_one(made_up, tmp_path, modality, is_augmented):
+    for name in ("plain", "augmented"):
+        made_up.config = make_config(augment_cxr=name == "augmented")
+        train_unimodal(made_up, modality, tmp_path / name)
+    one, two = (load_unimodal(tmp_path / name).encoder.state_dict() for name in ("plain", "augmented"))
+    assert all(torch.equal(one[name], two[name]) for name in one) is not is_augmented
+
+
+def test_views_of_an_image_are_drawn_anew_in_training_and_never_in_validation():
+    image = torch.arange(3 * 32 * 32).remainder(251).to(torch.uint8).view(3, 32, 32)
+    seen = []
+
+    def encode(value, mask):
+        seen.append(value)
+        return SimpleNamespace(pooled=torch.zeros(len(value), 1))
+
+    network = SimpleNamespace(modality=Modality.CXR, encoder=encode, classify=lambda pooled: pooled)
+    inputs = SimpleNamespace(take=lambda index: (image[index], torch.ones(len(index))), label=torch.zeros(3, 1))
+    step = unimodal_step(network, inputs, device=torch.device("cpu"), generator=torch.Generator().manual_seed(0))
+    for is_training in (True, True, False):
+        step(torch.arange(3), is_training)
+    assert not torch.equal(seen[0], image)
+    assert not torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[2], image)
 
 
 @pytest.mark.parametrize("late", Late)
