@@ -9,6 +9,8 @@ import pytest
 from medpatch.align.channel import read_channels
 from medpatch.align.ehr import EhrGrid, bin_events, encode_events, value_columns
 from medpatch.align.scaler import Scaler, published_scaler
+from medpatch.config.base import digest_of
+from medpatch.contract.tensor import EHR_LAYOUT
 
 LAYOUT = read_channels()
 
@@ -58,3 +60,7 @@ def test_phenotyping_tensors_of_the_demo_equal_the_published_ones(shared_dir: Pa
 def test_the_76_columns_have_the_published_names_and_order(shared_dir: Path) -> None:
     expected = pl.read_csv(shared_dir / "facts" / "columns76.csv")["name"].to_list()
     assert list(LAYOUT.column_names) == expected
+
+
+def test_the_contract_knows_the_order_of_the_columns() -> None:
+    assert digest_of(*LAYOUT.column_names) == EHR_LAYOUT

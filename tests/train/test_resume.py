@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from medpatch.config.name import Modality, Rival, Split
-from medpatch.model.checkpoint import WEIGHTS
+from medpatch.model.weights import WEIGHTS
 from medpatch.train.result import read_history
 from medpatch.train.session import state_file
 from medpatch.train.stage_fusion import run_fusion
