@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from medpatch.config.base import digest_of
 from medpatch.config.error import ContractError
 from medpatch.config.path import SQL_DIR
-from medpatch.contract.tensor import EHR_CHANNELS, EHR_VALUE_COLUMNS
+from medpatch.contract.tensor import EHR_CHANNELS, EHR_LAYOUT, EHR_VALUE_COLUMNS
 
 CHANNEL_SEED = SQL_DIR / "seed" / "ehr_variable.csv"
 
@@ -115,7 +116,8 @@ def read_channels(file: Path = CHANNEL_SEED) -> ChannelLayout:
     """The layout that the seed describes.
 
     Raises:
-        ContractError: the seed is absent, or does not give 17 channels and 59 value columns.
+        ContractError: the seed is absent, or does not give the 17 channels and 59 value columns of the contract in
+            its order.
     """
     if not file.is_file():
         raise ContractError(f"{file}: the seed of the EHR channels is absent; restore it")
@@ -139,4 +141,11 @@ def read_channels(file: Path = CHANNEL_SEED) -> ChannelLayout:
             f"{file}: gives {len(channels)} channels and {column} value columns, expected {EHR_CHANNELS} and "
             f"{EHR_VALUE_COLUMNS}; change contract/tensor.py with it"
         )
-    return ChannelLayout(tuple(channels))
+    layout = ChannelLayout(tuple(channels))
+    found = digest_of(*layout.column_names)
+    if found != EHR_LAYOUT:
+        raise ContractError(
+            f"{file}: the columns have other names or another order ({found}) than those of the contract "
+            f"({EHR_LAYOUT}), which trained networks read; change EHR_LAYOUT in contract/tensor.py with it"
+        )
+    return layout

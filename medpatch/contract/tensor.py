@@ -10,6 +10,11 @@ EHR_VALUE_COLUMNS = 59
 EHR_CHANNELS = 17
 """Channels with an observed mask; value columns + masks = the 76 columns of the published input."""
 EHR_COLUMNS = EHR_VALUE_COLUMNS + EHR_CHANNELS
+EHR_LAYOUT = "a378bfa691fa"
+"""Digest of the names of the 76 columns in order: a network trained on one order must not read another.
+
+The names themselves are made of `sql/seed/ehr_variable.csv`, which is not where a network is served.
+"""
 
 STAY_SCHEMA = pa.schema(
     [

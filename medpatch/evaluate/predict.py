@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -102,16 +103,18 @@ def predict_all(
         Path of predictions.parquet.
 
     Raises:
-        CheckpointError: a checkpoint is absent or belongs to other data.
+        CheckpointError: a checkpoint is absent, or belongs to other data or labels.
         ContractError: a split is empty, or stays differ from the manifest.
     """
     device = choose_device(config.train.device)
     moving = tuple(m for m in earlier.modalities if config.train.fine_tune and not is_frozen(config, m))
     zoo = load_zoo(models, earlier, moving=moving, device=device, data=fingerprint(tensor_dir))
     if zoo.label_names != config.labels:
+        pairs = zip_longest(zoo.label_names, config.labels)
+        place, (found, wanted) = next((k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1])
         raise CheckpointError(
-            f"{models[MEDPATCH]}: trained for {len(zoo.label_names)} labels of another task than "
-            f"{config.cohort.task}; name the checkpoint folder of this run"
+            f"{models[MEDPATCH]}: trained for {len(zoo.label_names)} labels, and label {place} is {found!r}; of the "
+            f"{len(config.labels)} of {config.cohort.task} it is {wanted!r}; name the checkpoint folder of this run"
         )
     index = {split: _index(tensor_dir, split, earlier=earlier) for split in (Split.VAL, Split.TEST)}
     size = config.evaluate.batch_size

@@ -3,7 +3,6 @@
 `train` writes these folders through `contract.artifact.writing`; this module fills and reads them.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,25 +12,21 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from medpatch.config.base import digest_of
 from medpatch.config.error import CheckpointError
 from medpatch.config.model import ModelConfig
 from medpatch.config.name import Modality
-from medpatch.contract.tensor import EHR_COLUMNS, STAY_SCHEMA
+from medpatch.contract.tensor import EHR_LAYOUT, STAY_SCHEMA
 from medpatch.model.backbone import describe_backbone
 from medpatch.model.build import build_medpatch, build_scorer, build_unimodal
 from medpatch.model.confidence import TokenScorer
 from medpatch.model.medpatch import MedPatch
 from medpatch.model.spec import InputSpec
 from medpatch.model.unimodal import Unimodal
+from medpatch.model.weights import restore, write_weights
 
-WEIGHTS = "weights.safetensors"
-SAME = "same"
-"""Entry of the file's header: name of a tensor that is not stored -> the equal one that is."""
 DESCRIPTION = "checkpoint.json"
 HAS_EVIDENCE = "has_evidence"
 """Entry of the description: the late head of a MedPatch was fitted."""
@@ -159,8 +154,8 @@ def load_scorer(
 
 
 def contract_digest() -> str:
-    """Changes when the shape of the tensors that a network reads changes."""
-    return digest_of(str(STAY_SCHEMA), EHR_COLUMNS)
+    """Changes when the shape of the tensors that a network reads changes, or the order of their columns."""
+    return digest_of(str(STAY_SCHEMA), EHR_LAYOUT)
 
 
 @contextmanager
@@ -189,45 +184,6 @@ def _encoders(network: nn.Module) -> dict[Modality, nn.Module]:
     if isinstance(network, Unimodal):
         return {network.modality: network.encoder}
     return {Modality(m): e for m, e in network.extractor.encoder.items()}
-
-
-def restore(network: nn.Module, folder: Path) -> nn.Module:
-    """The network with the weights of a folder, every name, shape and type of which must fit.
-
-    Raises:
-        CheckpointError: they do not, or cannot be read.
-    """
-    try:
-        state = _read_weights(folder / WEIGHTS)
-        for name, value in network.state_dict().items():
-            if name in state and state[name].dtype != value.dtype:
-                raise TypeError(f"{name}: {state[name].dtype} instead of {value.dtype}")
-        network.load_state_dict(state)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder}: {WEIGHTS} does not fit its description ({type(error).__name__}); train again"
-        ) from error
-    return network
-
-
-def write_weights(folder: Path, state: Mapping[str, Tensor]) -> None:
-    """Equal tensors are stored once: rr and dn may carry the same frozen text encoder."""
-    first: dict[tuple[object, ...], str] = {}
-    same = {}
-    for name, value in state.items():
-        content = hashlib.sha256(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
-        same[name] = first.setdefault((content.digest(), value.shape, value.dtype), name)
-    kept = {name: state[name].contiguous() for name in first.values()}
-    # one entry: safetensors writes several in an order that changes from process to process
-    repeated = {name: of for name, of in same.items() if name != of}
-    save_file(kept, folder / WEIGHTS, metadata={SAME: json.dumps(repeated, sort_keys=True)})
-
-
-def _read_weights(file: Path) -> dict[str, Tensor]:
-    state = load_file(file)
-    with safe_open(file, framework="pt") as opened:
-        same = json.loads((opened.metadata() or {}).get(SAME, "{}"))
-    return state | {name: state[of] for name, of in same.items()}
 
 
 def describe(folder: Path, about: Checkpoint) -> None:

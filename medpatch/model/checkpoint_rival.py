@@ -13,9 +13,10 @@ from medpatch.model.backbone import describe_backbone
 from medpatch.model.baseline.boosted_trees import Trees, load_trees, save_trees
 from medpatch.model.build import build_unimodal
 from medpatch.model.build_rival import build_rival
-from medpatch.model.checkpoint import Checkpoint, building, describe, read, restore, write_weights
+from medpatch.model.checkpoint import Checkpoint, building, describe, read
 from medpatch.model.end_to_end import EndToEnd
 from medpatch.model.spec import InputSpec
+from medpatch.model.weights import restore, write_weights
 
 KIND, TREE_KIND = "rival", "trees"
 

@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from medpatch.align.channel import read_channels
+from medpatch.align.channel import CHANNEL_SEED, read_channels
 from medpatch.align.ehr import EhrGrid, bin_events, encode_events, value_columns
 from medpatch.align.scaler import Scaler, published_scaler
+from medpatch.config.error import ContractError
 
 LAYOUT = read_channels()
 
@@ -58,3 +59,17 @@ def test_phenotyping_tensors_of_the_demo_equal_the_published_ones(shared_dir: Pa
 def test_the_76_columns_have_the_published_names_and_order(shared_dir: Path) -> None:
     expected = pl.read_csv(shared_dir / "facts" / "columns76.csv")["name"].to_list()
     assert list(LAYOUT.column_names) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("7,Glucose,", "9,Glucose,"), ("0.0|1.0", "1.0|0.0"), (",pH,", ",acidity,")],
+    ids=["order", "answers", "name"],
+)
+def test_columns_in_another_order_or_of_other_names_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    seed = CHANNEL_SEED.read_text(encoding="utf-8")
+    (tmp_path / "seed.csv").write_text(seed, encoding="utf-8")
+    assert read_channels(tmp_path / "seed.csv") == LAYOUT
+    (tmp_path / "seed.csv").write_text(seed.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ContractError, match="other names or another order"):
+        read_channels(tmp_path / "seed.csv")

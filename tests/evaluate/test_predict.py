@@ -1,6 +1,7 @@
 """From trained weights and shards to a whole prediction table; the head is chosen without the test split."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from medpatch.data.spec import tensor_spec
 from medpatch.evaluate.forward import SplitLogits
 from medpatch.evaluate.predict import choose_head, predict_all
 from medpatch.evaluate.prediction import SplitPrediction, read_predictions
-from medpatch.model.checkpoint import load_medpatch
+from medpatch.model.checkpoint import DESCRIPTION, load_medpatch
 
 MODALITIES = (Modality.EHR, Modality.CXR, Modality.RR)
 STAYS = {s: "test" if s % 3 == 0 else "val" if s % 3 == 1 else "train" for s in range(30)}
@@ -184,6 +185,16 @@ def test_checkpoint_of_other_tensors_is_refused(made: Made, tmp_path: Path, tens
     write_shards(tmp_path / "mart", tmp_path, config=CONFIG, out_dir=other, inputs="other")
     with pytest.raises(CheckpointError, match="trained on tensors"):
         predict_all(made.models, made.earlier, tensor_dir=other, config=CONFIG, target=tmp_path / "out", inputs="x")
+
+
+def test_checkpoint_of_another_label_is_refused_by_name(made: Made, tmp_path: Path, tensor_dir: Path) -> None:
+    shutil.copytree(made.models["medpatch"], tmp_path / "other")
+    text = json.loads((tmp_path / "other" / DESCRIPTION).read_text())
+    text["spec"]["label_names"] = ["Shock"]
+    (tmp_path / "other" / DESCRIPTION).write_text(json.dumps(text))
+    models = made.models | {"medpatch": tmp_path / "other"}
+    with pytest.raises(CheckpointError, match="label 0 is 'Shock'.* it is 'in-hospital mortality'"):
+        predict_all(models, made.earlier, tensor_dir=tensor_dir, config=CONFIG, target=tmp_path / "out", inputs="x")
 
 
 def test_empty_test_split_is_refused(tmp_path: Path) -> None:

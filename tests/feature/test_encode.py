@@ -171,6 +171,40 @@ def test_rivals_see_few_tokens_the_summary_and_the_unimodal_logits(made_up, tmp_
         assert one.logits[~present].abs().sum() == 0
 
 
+@pytest.mark.parametrize("cache_type", ["float32", "float16"])
+@pytest.mark.parametrize("modality", [Modality.EHR, Modality.RR])
+@pytest.mark.parametrize("at_most", [3, 64])
+def test_tokens_that_rivals_read_are_those_of_the_encoder_or_means_of_neighbours(
+    made_up, tmp_path, modality, cache_type, at_most
+):
+    close = {"float32": 1e-5, "float16": 2e-3}[cache_type]
+    change(made_up, "train", rival_tokens=at_most, cache_type=cache_type)
+    train_unimodal(made_up, modality, tmp_path / "u")
+    encode(made_up, modality, tmp_path / "f", tmp_path / "u")
+    network, batch = load_unimodal(tmp_path / "u"), made_up.splits[Split.VAL]
+    features = {modality: open_features(tmp_path / "f", modality, data=made_up.data)}
+    index = made_up.index(TENSORS, Split.VAL, (modality,))
+    store = open_token_store(index, Split.VAL, features=features, unimodal={modality: network})
+    cached = store.take(torch.arange(len(index)), CPU).modality[modality]
+    assert cached.tokens.dtype is torch.float32
+    with torch.no_grad():
+        own = network.encoder(batch.value[modality], batch.mask[modality])
+    lengths = set()
+    for i in index.presence[:, 0].nonzero().flatten().tolist():
+        real = own.value[i][own.token_mask[i]]
+        runs = [[] for _ in range(min(len(real), at_most))]
+        for place, token in enumerate(real):
+            runs[place * len(runs) // len(real)].append(token)
+        expected = torch.stack([torch.stack(run).mean(dim=0) for run in runs])
+        assert cached.token_mask[i].tolist() == [n < len(runs) for n in range(cached.token_mask.shape[1])]
+        torch.testing.assert_close(cached.tokens[i][: len(runs)], expected, atol=close, rtol=close)
+        assert cached.tokens[i][len(runs) :].abs().sum() == 0
+        lengths.add(len(real))
+    assert len(lengths) > 2
+    assert max(lengths) > 3
+    assert expected.std() > 0.01
+
+
 def test_a_deleted_cache_is_named_and_made_again(made_up, tmp_path):
     train_unimodal(made_up, Modality.EHR, tmp_path / "u")
     encode(made_up, Modality.EHR, tmp_path / "f", tmp_path / "u")

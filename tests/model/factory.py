@@ -1,7 +1,9 @@
 """Batches and small networks made by hand."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medpatch.config.model import TINY, EncoderConfig, FusionConfig, ModelConfig
 from medpatch.config.name import Modality
@@ -24,10 +26,10 @@ def make_spec(modalities: tuple[Modality, ...] = tuple(Modality), labels: int = 
     )
 
 
-def make_config(**fusion: object) -> ModelConfig:
+def make_config(encoder: Mapping[str, object] | None = None, **fusion: object) -> ModelConfig:
     """A network of width 8 without any download."""
-    encoder = EncoderConfig(ehr_width=8, cxr_name=TINY, note_name=TINY, is_note_frozen=False, width=8)
-    return ModelConfig(encoder=encoder, fusion=FusionConfig(**fusion))
+    tiny = {"ehr_width": 8, "cxr_name": TINY, "note_name": TINY, "is_note_frozen": False, "width": 8}
+    return ModelConfig(encoder=EncoderConfig(**tiny | dict(encoder or {})), fusion=FusionConfig(**fusion))
 
 
 def make_batch(
@@ -64,13 +66,33 @@ def make_batch(
 def make_medpatch(
     config: ModelConfig | None = None, spec: InputSpec | None = None, *, seed: int = 0, threshold: float = 0.55
 ) -> MedPatch:
-    """A freshly initialised network in eval mode."""
+    """A freshly initialised network in eval mode, whose scorers already tell one token from another."""
     torch.manual_seed(seed)
     spec = spec or make_spec()
     config = config or make_config(threshold=threshold)
     unimodal = {m: build_unimodal(config, spec, modality=m) for m in spec.modalities}
     scorer = {m: build_scorer(config, spec, modality=m, width=u.encoder.width) for m, u in unimodal.items()}
+    for one in scorer.values():  # a scorer starts at the prevalence, whatever the token: none would be alone in a group
+        last = one.predictor if isinstance(one.predictor, nn.Linear) else one.predictor[-1]
+        nn.init.normal_(last.weight, std=2.0)
     return build_medpatch(config, spec, unimodal=unimodal, scorer=scorer).eval()
+
+
+class LargestTensor(torch.utils._python_dispatch.TorchDispatchMode):
+    """The most floats that any tensor has that is made while it is entered, forward or backward.
+
+    Bytes are not counted: the LSTM of a CPU keeps its own copy of what it needs backward as such.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        made = [t for t in torch.utils._pytree.tree_leaves(out) if isinstance(t, Tensor) and t.is_floating_point()]
+        self.numel = max([self.numel, *(t.numel() for t in made)])
+        return out
 
 
 RAW_WIDTH = {Modality.EHR: 5, Modality.CXR: 6, Modality.RR: 7, Modality.DN: 7}

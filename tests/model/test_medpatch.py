@@ -9,14 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medpatch.config.error import ConfigError
-from medpatch.config.model import EncoderConfig, Fuser, FusionConfig, ModelConfig
+from medpatch.config.model import EhrKind, EncoderConfig, Fuser, FusionConfig, ModelConfig, Score, Summary
 from medpatch.config.name import Modality
 from medpatch.contract.batch import Batch, FusionOutput
 from medpatch.model.build import build_unimodal
-from model.factory import make_batch, make_config, make_medpatch, make_spec
+from medpatch.model.medpatch import MedPatch
+from model.factory import LargestTensor, make_batch, make_config, make_medpatch, make_spec
 
 EQUAL = {"atol": 1e-5, "rtol": 1e-5}
-NETWORK = {fuser: make_medpatch(make_config(fuser=fuser, high_share=None, threshold=0.55)) for fuser in Fuser}
+SPEC = replace(make_spec(), note_chunk_tokens=9)
+"""Room for one word position more than a batch has."""
+POSITIONS = 12
+"""Fewer than the most tokens of a note, so that some share the last temperature."""
+
+
+def make_network(encoder: dict[str, object] | None = None, **fusion: object) -> MedPatch:
+    fusion = {"high_share": None, "threshold": 0.75} | fusion
+    return make_medpatch(make_config(encoder, **fusion), SPEC)
+
+
+NETWORK = {fuser: make_network(fuser=fuser) for fuser in Fuser}
 
 
 def heads(output: FusionOutput) -> torch.Tensor:
@@ -39,12 +51,13 @@ def with_rubbish(batch: Batch, seed: int) -> Batch:
 
 
 def padded(batch: Batch) -> Batch:
-    """One more hour, chunk and word position, none of them real."""
+    """Two more hours, one more chunk and word position, none of them real."""
     value, mask = dict(batch.value), dict(batch.mask)
     for name in (Modality.EHR, Modality.RR, Modality.DN):
-        pad_value = (0, 0, 0, 2) if name is Modality.EHR else (0, 0, 0, 1)
-        value[name] = torch.nn.functional.pad(value[name], pad_value, value=3)
-        mask[name] = torch.nn.functional.pad(mask[name], (0, 2) if name is Modality.EHR else (0, 0, 0, 1))
+        value[name] = torch.nn.functional.pad(
+            value[name], (0, 0, 0, 2) if name is Modality.EHR else (0, 1, 0, 1), value=3
+        )
+        mask[name] = torch.nn.functional.pad(mask[name], (0, 2) if name is Modality.EHR else (0, 1, 0, 1))
     return replace(batch, value=value, mask=mask)
 
 
@@ -60,20 +73,53 @@ def rows(batch: Batch, index: list[int]) -> Batch:
     )
 
 
-FITTED = deepcopy(NETWORK[Fuser.NONE])
-"""Its late head is a fitted sum."""
-FITTED.fusion.expect_evidence(torch.full((FITTED.fusion.late_weight.shape[1],), 0.2)).is_fitted.fill_(True)
+def fitted() -> MedPatch:
+    """The late head is a fitted sum."""
+    network = deepcopy(NETWORK[Fuser.NONE])
+    network.fusion.expect_evidence(torch.full((network.fusion.late_weight.shape[1],), 0.2)).is_fitted.fill_(True)
+    return network
+
+
+def calibrated_by_position() -> MedPatch:
+    """Every position has another temperature."""
+    network = make_network(temperature_positions=POSITIONS)
+    for scorer in network.extractor.scorer.values():
+        scorer.temperature.copy_(torch.linspace(0.3, 3.0, POSITIONS).unsqueeze(1))
+    return network
+
+
+CASE = {
+    **{f"fuser {fuser}": network for fuser, network in NETWORK.items()},
+    "fitted": fitted(),
+    "confidence": make_network(score=Score.CONFIDENCE, threshold=0.8),
+    "information": make_network(score=Score.INFORMATION, threshold=0.03),
+    "entropy": make_network(score=Score.ENTROPY, threshold=0.4),
+    "temperature by position": calibrated_by_position(),
+    "two projections": make_network(shares_projection=False),
+    "maximum": make_network({"ehr_summary": Summary.MAX, "note_summary": Summary.MAX}),
+    "transformer": make_network({"ehr_kind": EhrKind.TRANSFORMER}),
+}
 
 patterns = st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5)
 
 
-@pytest.mark.parametrize("name", [*Fuser, "fitted"])
-@settings(deadline=None, max_examples=15)
+@pytest.mark.parametrize("name", CASE)
+@torch.no_grad()
+def test_the_networks_of_these_tests_call_some_tokens_of_each_modality_high_and_some_low(name):
+    batch = make_batch(torch.ones(6, 4, dtype=torch.bool))
+    for m, feature in CASE[name].extract(batch).modality.items():
+        assert 0 < feature.high_share.mean() < 1, m
+        assert feature.has_high.any(), m
+        assert feature.has_low.any(), m
+
+
+@pytest.mark.parametrize("name", CASE)
+@settings(deadline=None, max_examples=15, derandomize=True)
 @given(pattern=patterns, seed=st.integers(0, 1000))
 @torch.no_grad()
 def test_absent_and_padded_content_cannot_move_a_logit(name, pattern, seed):
     batch = make_batch(torch.tensor(pattern), seed=seed)
-    network = FITTED if name == "fitted" else NETWORK[name]
+    network = CASE[name]
     expected = heads(network(batch))
     torch.testing.assert_close(heads(network(with_rubbish(batch, seed + 1))), expected, **EQUAL)
     torch.testing.assert_close(heads(network(padded(batch))), expected, **EQUAL)
@@ -145,8 +191,10 @@ def test_switching_every_module_off_is_refused():
 
 
 def test_projection_bias_does_not_speak_for_an_empty_group(batch):
-    network = make_medpatch(make_config(high_share=None, threshold=1.0))  # nothing is ever that sure
+    network = make_medpatch()
     with torch.no_grad():
+        for scorer in network.extractor.scorer.values():
+            scorer.threshold.fill_(1.1)  # nothing is ever that sure
         before = network(batch).high
         for branch in network.fusion.branch.values():
             branch.high_projection.bias.fill_(9.0)
@@ -161,3 +209,24 @@ def test_published_ehr_branch_needs_equal_widths():
     )
     with pytest.raises(ConfigError, match="ehr_width 8 equal to width 16"):
         build_unimodal(config, make_spec(), modality=Modality.EHR)
+
+
+@pytest.mark.parametrize(
+    "fusion", [*({"fuser": fuser} for fuser in Fuser), {"shares_projection": False}], ids=lambda f: str(*f.values())
+)
+def test_nothing_of_size_stays_by_tokens_by_labels_by_width_is_made_forward_or_backward(fusion):
+    stays, count, labels, width = 2, 128, 16, 64
+    spec = make_spec(labels=labels)
+    config = make_config({"ehr_width": width, "width": width}, high_share=None, scorer_width=8, **fusion)
+    network = make_medpatch(config, spec).train()
+    batch = make_batch(torch.ones(stays, 4, dtype=torch.bool), labels=labels)
+    hours = torch.randn(stays, count, 76, generator=torch.Generator().manual_seed(0))
+    batch = replace(
+        batch,
+        value={**batch.value, Modality.EHR: hours},
+        mask={**batch.mask, Modality.EHR: torch.ones(stays, count, dtype=torch.bool)},
+    )
+    with LargestTensor() as largest:
+        heads(network(batch)).sum().backward()
+    assert network.extractor.encoder[Modality.EHR].lstm.weight_hh_l0.grad.abs().sum() > 0
+    assert stays * count * width <= largest.numel < stays * count * labels * width / 4

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medpatch.model.partition import count_and_pool, pool_by_confidence
+from model.factory import LargestTensor
 
 TOKENS = torch.tensor([[[1.0, 0.0], [3.0, 2.0], [5.0, 4.0], [100.0, 100.0]]])  # (1, 4, 2)
 CONFIDENCE = torch.tensor([[[0.9, 0.6], [0.8, 0.7], [0.6, 0.9], [1.0, 1.0]]])  # (1, 4, 2)
@@ -137,17 +138,7 @@ def test_pools_equal_a_loop_over_tokens(shape, threshold, seed):
 
 def test_nothing_of_size_stays_by_tokens_by_labels_by_width_is_made():
     stays, count, labels, width = 2, 64, 25, 128
-    largest = 0
-
-    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            nonlocal largest
-            out = func(*args, **(kwargs or {}))
-            if isinstance(out, torch.Tensor):
-                largest = max(largest, out.numel())
-            return out
-
     tokens, scores = torch.randn(stays, count, width), torch.rand(stays, count, labels)
-    with Watch():
+    with LargestTensor() as largest:
         pool_by_confidence(tokens, scores, torch.ones(stays, count, dtype=torch.bool), 0.5)
-    assert largest <= max(tokens.numel(), scores.numel(), stays * labels * width)
+    assert largest.numel <= max(tokens.numel(), scores.numel(), stays * labels * width)

@@ -129,3 +129,14 @@ def make_config(**train: object) -> PipelineConfig:
         ),
         train=TrainConfig(**(settings | train)),
     )
+
+
+def with_model(config: PipelineConfig, *, encoder: dict | None = None, fusion: dict | None = None) -> PipelineConfig:
+    """The configuration with other fields of the encoders or of fusion."""
+    model = config.model.model_copy(
+        update={
+            "encoder": config.model.encoder.model_copy(update=encoder or {}),
+            "fusion": FusionConfig(**{**config.model.fusion.model_dump(), **(fusion or {})}),
+        }
+    )
+    return config.model_copy(update={"model": model})

@@ -23,7 +23,7 @@ from medpatch.contract.artifact import is_whole
 from medpatch.feature.dirs import StageDirs
 from medpatch.feature.encode import write_features
 from medpatch.feature.pool import write_pools
-from medpatch.model.checkpoint import WEIGHTS
+from medpatch.model.weights import WEIGHTS
 from medpatch.train.job import Job
 from medpatch.train.launch import run_job
 from medpatch.train.result import read_history

@@ -16,7 +16,7 @@ from torch import nn
 
 from medpatch.config.name import Modality, Rival, Split
 from medpatch.config.train import Select, TrainConfig
-from medpatch.model.checkpoint import WEIGHTS
+from medpatch.model.weights import WEIGHTS
 from medpatch.train import stage_unimodal
 from medpatch.train.fit import fit
 from medpatch.train.record import FitSettings, StepOutput

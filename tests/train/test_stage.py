@@ -122,7 +122,7 @@ def test_metrics_and_progress_come_once_per_epoch(made_up, tmp_path):
     assert json.loads((tmp_path / "u" / "result.json").read_text())["best"] in history
 
 
-def test_cached_features_give_the_logits_of_the_whole_network(made_up, tmp_path):
+def test_trained_network_tells_a_stay_alone_what_it_tells_it_in_company(made_up, tmp_path):
     folder = train_all(made_up, tmp_path)
     batch = made_up.splits[Split.VAL]
     network = load_medpatch(folder)
