@@ -63,6 +63,11 @@ WAYS = {
     "without joint": Way(fusion={"use_joint": False}),
     "without missingness": Way(fusion={"use_missingness": False}),
     "without late": Way(fusion={"use_late": False}),
+    "without late, random tokens": Way(is_random=True, fusion={"use_late": False}),
+    "without late, no split": Way(EVERYTHING_IS_HIGH, fusion={"use_late": False}),
+    "without late, attention instead of a split": Way(
+        EVERYTHING_IS_HIGH, is_attention=True, fusion={"use_late": False}
+    ),
     "fuser lstm": Way(fusion={"fuser": Fuser.LSTM}),
     "fuser transformer": Way(fusion={"fuser": Fuser.TRANSFORMER}),
 }
