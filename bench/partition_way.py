@@ -45,8 +45,10 @@ DEFAULT = "top 1 % of tokens"
 WAYS = {
     DEFAULT: Way(),
     "share chosen on validation": Way(is_trained=True, fusion={"is_share_chosen": True}),
-    "linear predictor, top 1 %": Way(is_trained=True, fusion={"scorer_width": 0}),
-    "linear predictor, share chosen": Way(is_trained=True, fusion={"scorer_width": 0, "is_share_chosen": True}),
+    "predictor with a hidden layer, top 1 %": Way(is_trained=True, fusion={"scorer_width": 64}),
+    "predictor with a hidden layer, share chosen": Way(
+        is_trained=True, fusion={"scorer_width": 64, "is_share_chosen": True}
+    ),
     "confidence >= 0.75, published": Way(0.75, is_trained=True, score=Score.CONFIDENCE),
     "confidence against the prevalence >= 0.75": Way(0.75),
     "certainty, top 1 %": Way(is_trained=True, score=Score.ENTROPY),

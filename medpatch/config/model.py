@@ -93,7 +93,7 @@ class FusionConfig(Frozen):
     score: Score = Field(Score.PRIOR_SHIFTED, description="what the confidence threshold is compared with")
     threshold: float = Field(0.75, ge=0.0, le=1.0, description="a token at or above it is 'high'")
     scorer_width: int = Field(
-        64, ge=0, description="hidden width of the predictor of token confidence; 0, or compat=published, is linear"
+        0, ge=0, description="hidden width of the predictor of token confidence; 0, as published, is linear"
     )
     high_share: float | None = Field(
         0.01,

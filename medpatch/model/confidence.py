@@ -125,11 +125,9 @@ class TokenScorer(nn.Module):
     The temperature divides the distance of a logit from `centre`, the logit of a token that says nothing: the
     log-odds of the prevalence for a score that counts from it, else 0.
 
-    Source: MedPatch, stage 2. Deviates: the published predictor is one linear map. Evidence is in few tokens, and
-    among all the others no straight cut through the token space singles them out; with a hidden layer the tokens
-    that score highest are those with evidence several times as often (`bench/partition.py`). The published
-    temperature divides the logit itself. Most tokens say nothing, so it mainly moves them all to the prevalence of the
-    stays that it is fitted on, and a score that counts from the train prevalence takes that for evidence.
+    Source: MedPatch, stage 2, whose predictor is the linear one. Deviates: the published temperature divides the logit
+    itself. Most tokens say nothing, so it mainly moves them all to the prevalence of the stays that it is fitted on,
+    and a score that counts from the train prevalence takes that for evidence.
     """
 
     def __init__(

@@ -52,8 +52,6 @@ def test_fusion_stage_overfits_eight_stays(eight, tmp_path):
 
 
 def test_confidence_stage_learns_which_tokens_tell(eight, tmp_path):
-    fusion = eight.config.model.fusion.model_copy(update={"scorer_width": 0})
-    eight.config = eight.config.model_copy(update={"model": eight.config.model.model_copy(update={"fusion": fusion})})
     train_unimodal(eight, Modality.EHR, tmp_path / "u")
     encode(eight, Modality.EHR, tmp_path / "f", tmp_path / "u")
     losses = []
