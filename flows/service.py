@@ -123,7 +123,7 @@ def down(paths: PathConfig) -> int:
         if record is None:
             return 0
         count = stop(_processes(record.services.values()))
-        count += stop(marked(record.token))
+        count += sum(stop(marked(record.token)) for _ in range(2))  # one may have started another
         forget_record(paths)
         return count
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,8 @@ def test_down_stops_what_is_recorded_and_forgets_it(paths: PathConfig, worker: S
 def test_down_stops_a_flow_run_whose_worker_was_killed(paths: PathConfig, worker: Service) -> None:
     token = read_record(paths).token
     orphan = start(SLEEP, log=worker.log, environment={**os.environ, MARK: token})
+    while orphan.pid not in [process.pid for process in marked(token)]:  # its environment can be read shortly after
+        time.sleep(0.01)
     psutil.Process(worker.pid).kill()
     assert down(paths) >= 1
     assert birth(orphan.pid) is None
