@@ -2,6 +2,8 @@
 
 import json
 import logging
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -28,7 +30,7 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
 
     A Prefect server is started only if something is to be done.
     """
-    raw_dir = _raw_dir(paths)
+    started, raw_dir = time.monotonic(), _raw_dir(paths)
     if _is_that_tree(raw_dir, subjects=subjects, seed=seed):
         runs = _runs(paths)
         if all(is_done(run, "report_dir") for run in runs):
@@ -48,8 +50,10 @@ def run_demo(paths: PathConfig, *, subjects: int, seed: int) -> None:
             with progress_bar(f"making up {subjects} patients") as progress:
                 write_tree(raw_dir, subjects=subjects, seed=seed, progress=progress)
         api.wait()  # it has started meanwhile
-        for run in _runs(paths):
+        runs = _runs(paths)
+        for run in runs:
             run_locally("report_dir", run, overrides={})
+    _say_pages([run.report_dir for run in runs], seconds=time.monotonic() - started)
     _say_how_to_go_on()
 
 
@@ -59,6 +63,14 @@ def _raw_dir(paths: PathConfig) -> Path:
 
 def _runs(paths: PathConfig) -> list[RunContext]:
     return [settle(preset, raw_dir=_raw_dir(paths), work_dir=paths.work_dir) for preset in DEMO_PRESETS]
+
+
+def _say_pages(folders: Iterable[Path], *, seconds: float) -> None:
+    console = Console()
+    minutes, rest = divmod(round(seconds), 60)
+    console.print(f"Done in {minutes} min {rest} s. The reports, tables and pictures:")
+    for folder in folders:
+        console.print(f"  {folder / 'index.html'}", soft_wrap=True)
 
 
 def _say_how_to_go_on() -> None:

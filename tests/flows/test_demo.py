@@ -47,6 +47,15 @@ def test_the_end_of_the_demo_names_the_pages_that_up_serves(capsys: pytest.Captu
     assert "http://127.0.0.1:5000/#/experiments?workflowType=machine_learning (MLflow)" in said
 
 
+def test_the_end_of_the_demo_says_how_long_it_took_and_where_both_reports_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    demo._say_pages([Path("work/run-a/report"), Path("work/run-b/report")], seconds=173.4)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Done in 2 min 53 s")
+    assert [line.strip() for line in lines[1:]] == ["work/run-a/report/index.html", "work/run-b/report/index.html"]
+
+
 def test_same_subjects_and_seed_keep_the_tree(tree: Path) -> None:
     assert _is_that_tree(tree, subjects=40, seed=3)
 
