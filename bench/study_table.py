@@ -1,56 +1,30 @@
 """Tables of a study: every model against the oracle, by modalities present, and the ablations.
 
 Intervals resample patients within each made-up cohort, the same draws for every model of a cohort, and average over
-its trainings and then over cohorts; "cells" are the smallest and the largest value of one cohort and training.
+its trainings and then over cohorts; "cells" are the smallest and the largest value of one cohort and training. Of
+several folders, models of the same cohort and training stand in one table; the first folder's count where two have one.
 
-Run: python bench/study_table.py OUT [--resamples 500]
+Run: python bench/study_table.py OUT [OUT2 ...] [--resamples 500]
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from study import ABLATIONS, MAIN, PRESETS, Cell
+from study import ABLATIONS, MAIN, PRESETS
+from study_kept import Kept, read_all
 
 from medpatch.evaluate.bootstrap import draw_subjects, macro_replicates, percentile_interval, replicate
 from medpatch.evaluate.expected import expected_auroc
 from medpatch.evaluate.metric import auroc, macro
 from medpatch.evaluate.oracle import gap_closed
-from medpatch.evaluate.stay import combinations
 
 LEVEL = 0.95
 FEWEST_STAYS, FEWEST_POSITIVES = 30, 5
 MEDPATCH = "medpatch"
-
-
-@dataclass(frozen=True)
-class Kept:
-    """One cell's file.
-
-    Attributes:
-        data: seed of the cohort.
-        train: seed of the training.
-        score: model -> (N, K).
-        val: model -> macro AUROC on validation.
-        oracle: modality set -> (N, K).
-        label: (N, K).
-        subject: (N,).
-        group: (N,) the modalities of each stay, in words.
-        modalities: all of the task.
-    """
-
-    data: int
-    train: int
-    score: Mapping[str, NDArray]
-    val: Mapping[str, float]
-    oracle: Mapping[str, NDArray]
-    label: NDArray
-    subject: NDArray
-    group: NDArray
-    modalities: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,35 +44,6 @@ class Found:
     high: float
     cells: tuple[float, ...]
     replicate: NDArray
-
-
-def read(folder: Path, cell: Cell) -> Kept:
-    """What a cell left."""
-    with np.load(folder / f"{cell.stem}.npz") as file:
-        modalities = tuple(file["modalities"].tolist())
-        presence = dict(zip(modalities, file["presence"].T, strict=True))
-        return Kept(
-            cell.data,
-            cell.train,
-            score=dict(zip(file["models"].tolist(), file["score"], strict=True)),
-            val=dict(zip(file["val_models"].tolist(), file["val"].tolist(), strict=True)),
-            oracle=dict(zip(file["oracle_sets"].tolist(), file["oracle"], strict=True)),
-            label=file["label"],
-            subject=file["subject_id"],
-            group=combinations(presence),
-            modalities=modalities,
-        )
-
-
-def read_all(out: Path, task: str, variant: str) -> list[Kept]:
-    """Every finished cell of a task and variant."""
-    found = []
-    for path in sorted((out / "cell").glob(f"{task}-data*.npz")):
-        _, data, train = path.stem.split("-")[:3]
-        cell = Cell(task, int(data.removeprefix("data")), int(train.removeprefix("train")), variant)
-        if cell.stem == path.stem:
-            found.append(read(path.parent, cell))
-    return found
 
 
 def found_of(kept: Sequence[Kept], score: Sequence[NDArray], *, resamples: int) -> Found:
@@ -194,13 +139,13 @@ def mean_of(values: Sequence[float]) -> str:
     return f"{np.mean(there):.3f}" if there else ""
 
 
-def show_ablations(out: Path, task: str, *, resamples: int) -> None:
+def show_ablations(folders: Sequence[Path], task: str, *, resamples: int) -> None:
     """MedPatch with a part taken out, minus MedPatch on the same cohorts and trainings."""
     print("\n| ablation | cells | AUROC | the same cells whole | difference (95% interval) |")
     print("|---|---|---|---|---|")
-    whole = {(k.data, k.train): k for k in read_all(out, task, MAIN)}
+    whole = {(k.data, k.train): k for k in read_all(folders, task, MAIN)}
     for variant in ABLATIONS:
-        kept = [k for k in read_all(out, task, variant) if (k.data, k.train) in whole]
+        kept = [k for k in read_all(folders, task, variant) if (k.data, k.train) in whole]
         if not kept:
             continue
         partner = [whole[k.data, k.train] for k in kept]
@@ -218,24 +163,24 @@ def ends(found: Found) -> str:
     return f"{min(found.cells):.3f}-{max(found.cells):.3f}"
 
 
-def main(out: Path, *, resamples: int) -> None:
+def main(folders: Sequence[Path], *, resamples: int) -> None:
     """Print what there is."""
     for task in PRESETS:
-        kept = read_all(out, task, MAIN)
+        kept = read_all(folders, task, MAIN)
         if not kept:
             print(f"\n## {task}: no cell is finished")
             continue
         show_models(task, kept, resamples=resamples)
         show_presence(kept)
-        show_ablations(out, task, resamples=resamples)
+        show_ablations(folders, task, resamples=resamples)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, nargs="?", help="folder of the study; without it nothing is done")
+    parser.add_argument("out", type=Path, nargs="*", help="folders of the study; without any nothing is done")
     parser.add_argument("--resamples", type=int, default=500)
     chosen = parser.parse_args()
-    if chosen.out is None:  # hours of work are not begun unasked
-        parser.print_help()
+    if chosen.out:
+        main(chosen.out, resamples=chosen.resamples)
     else:
-        main(chosen.out.resolve(), resamples=chosen.resamples)
+        parser.print_help()

@@ -18,14 +18,16 @@ HISTORY_FILE = "history.json"
 RESULT_FILE = "result.json"
 COLUMNS = 4
 TRAIN_INK, VAL_INK, AUROC_INK = GREY, "#D55E00", "#0072B2"
+KEPT = "epoch whose weights were kept"
 
 History = Sequence[Mapping[str, Any]]
 
 
 def read_histories(checkpoint_dir: Path) -> list[dict[str, Any]]:
-    """Rows of every history below the folder: stage, modality, epoch, train_loss, val_loss, val_auroc.
+    """Rows of every history below the folder: stage, modality, is_kept, epoch, train_loss, val_loss, val_auroc.
 
-    Stage and modality come from the result beside a history; folders that are still being written are left out.
+    Stage, modality and which epoch was kept come from the result beside a history; folders that are still being
+    written are left out.
 
     Raises:
         CheckpointError: a history or result is unreadable.
@@ -37,7 +39,8 @@ def read_histories(checkpoint_dir: Path) -> list[dict[str, Any]]:
         try:
             about = json.loads((path.parent / RESULT_FILE).read_text())
             identity = {"stage": about["name"].split()[0], "modality": about["modality"]}
-            rows.extend({**identity, **row} for row in json.loads(path.read_text()))
+            kept = about["best"]["epoch"]
+            rows.extend({**identity, "is_kept": row["epoch"] == kept, **row} for row in json.loads(path.read_text()))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path.parent}: unreadable history or result ({error}); train again") from error
     return rows
@@ -58,6 +61,8 @@ def history_picture(history: History, *, labels: int) -> Picture | None:
         _curve(axis, panels[name], key="train_loss", color=TRAIN_INK, linewidth=1.4, marker=".", label="train loss")
         _curve(axis, panels[name], key="val_loss", color=VAL_INK, linewidth=1.4, linestyle="--", marker=".",
                label="validation loss")  # fmt: skip
+        for epoch in sorted({row["epoch"] for row in panels[name] if row.get("is_kept")}):
+            axis.axvline(epoch, color=INK, linewidth=0.8, alpha=0.5, label=KEPT)
         panel_title(axis, _title(*name))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         if any(row.get("val_auroc") is not None for row in panels[name]):
@@ -78,7 +83,8 @@ def history_picture(history: History, *, labels: int) -> Picture | None:
     _key(figure)
     seeds = len({row.get("seed") for row in history})
     caption = (
-        f"Loss on train and validation (left scale) and {auroc_of(labels)} on validation (right scale), each stage."
+        f"Loss on train and validation (left scale) and {auroc_of(labels)} on validation (right scale), each stage; "
+        "the upright line is the epoch whose weights were kept."
     )
     if seeds > 1:
         caption += f" Thin: each of {seeds} training seeds; thick: their mean, as far as all of them trained."
@@ -103,7 +109,7 @@ def _key(figure) -> None:
     for axis in figure.axes:
         for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(text, handle)
-    figure.legend(found.values(), found.keys(), loc="outside upper left", ncols=3, fontsize=8.5, frameon=False)
+    figure.legend(found.values(), found.keys(), loc="outside upper left", ncols=4, fontsize=8.5, frameon=False)
 
 
 def _column(points: History, name: str) -> list[float]:

@@ -158,11 +158,14 @@ class TokenScorer(nn.Module):
         self.register_buffer("temperature", torch.ones(positions, labels) if positions else torch.ones(labels))
         self.register_buffer("threshold", torch.full((labels,), float(threshold)))
         self.register_buffer("prior_logit", torch.logit(torch.tensor(prevalence, dtype=torch.float32), eps=1e-4))
-        counts_from_prior = score in AGAINST_PRIOR
-        self.register_buffer("centre", self.prior_logit.clone() if counts_from_prior else torch.zeros(labels))
         with torch.no_grad():
             last.weight.zero_()
             last.bias.copy_(self.prior_logit)
+
+    @property
+    def centre(self) -> Tensor:
+        """(K,) logit of a token that says nothing, which no temperature moves."""
+        return self.prior_logit if self.score in AGAINST_PRIOR else torch.zeros_like(self.prior_logit)
 
     def forward(self, tokens: Tensor, token_mask: Tensor | None = None) -> Tensor:
         """Raw tokens (B, N, D) -> scores (B, N, K); the mask (B, N) tells the position of each real token."""

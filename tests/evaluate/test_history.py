@@ -12,10 +12,16 @@ from medpatch.evaluate.figure_history import history_picture, read_histories
 def test_histories_take_stage_and_modality_from_the_result_beside_them(tmp_path: Path) -> None:
     for name in ("unimodal-ehr", ".unimodal-cxr.7.tmp"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "history.json").write_text('[{"epoch": 0, "train_loss": 0.7}]')
-        (tmp_path / name / "result.json").write_text('{"name": "unimodal ehr", "modality": "ehr"}')
-    expected = [{"stage": "unimodal", "modality": "ehr", "epoch": 0, "train_loss": 0.7}]
-    assert read_histories(tmp_path) == expected
+        (tmp_path / name / "history.json").write_text(
+            '[{"epoch": 0, "train_loss": 0.7}, {"epoch": 1, "train_loss": 0.5}]'
+        )
+        about = '{"name": "unimodal ehr", "modality": "ehr", "best": {"epoch": 1}}'
+        (tmp_path / name / "result.json").write_text(about)
+    shared = {"stage": "unimodal", "modality": "ehr"}
+    assert read_histories(tmp_path) == [
+        {**shared, "is_kept": False, "epoch": 0, "train_loss": 0.7},
+        {**shared, "is_kept": True, "epoch": 1, "train_loss": 0.5},
+    ]
 
 
 def test_broken_history_is_refused_by_name(tmp_path: Path) -> None:
@@ -44,3 +50,15 @@ def test_curves_show_every_seed_thinly_and_their_mean_as_far_as_all_trained() ->
     alone = history_picture([row for row in rows if row["seed"] == 1], labels=25)
     assert len(alone.figure.axes[0].get_lines()) == 2
     assert "seeds" not in alone.caption
+
+
+def test_the_kept_epoch_of_every_seed_has_an_upright_line() -> None:
+    kept = {1: 2, 2: 0}
+    rows = [
+        {"stage": "fusion", "modality": None, "seed": seed, "epoch": e, "is_kept": e == best, "train_loss": 0.5}
+        for seed, best in kept.items()
+        for e in range(3)
+    ]
+    picture = history_picture(rows, labels=1)
+    upright = [line for line in picture.figure.axes[0].get_lines() if len(set(line.get_xdata())) == 1]
+    assert sorted(line.get_xdata()[0] for line in upright) == [0, 2]

@@ -13,7 +13,7 @@ class Availability(nn.Module):
     what the linear map says. Nothing but `StayTokens.presence` is read.
 
     Source: the ablation of informative missingness usual for clinical data (Lipton et al. 2016,
-    arxiv.org/abs/1606.04130).
+    arxiv.org/abs/1606.04130). Deviates: their indicators are of each measurement and hour, these of whole modalities.
     """
 
     def __init__(self, modality_count: int, label_count: int) -> None:

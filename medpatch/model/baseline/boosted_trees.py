@@ -86,7 +86,8 @@ def fit_trees(
         threads: of LightGBM; 0 = all cores.
         progress: called with (labels done, labels).
 
-    Source: Ke et al. 2017 (LightGBM).
+    Source: Ke et al. 2017 (LightGBM), the library's own code. Deviates from its default parameters: see PARAMETERS;
+    trees are small, see few columns each and are stopped by validation.
     """
     labels = label.shape[1]
     smallest_leaf = max(1, min(20, len(features) // 50))
