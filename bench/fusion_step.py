@@ -96,22 +96,33 @@ def make_tokens(modalities: tuple[Modality, ...], hours: int) -> dict[Modality, 
     return found
 
 
-def measure(steps: Mapping[str, Callable[[], None]]) -> dict[str, Cost]:
-    """Time of every step, taken in turn, and its memory."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+@dataclass(frozen=True)
+class Way:
+    """One way to take the step: what it does, and the network whose gradients it leaves."""
+
+    run: Callable[[], None]
+    network: nn.Module
+
+
+def measure(ways: Mapping[str, Way]) -> dict[str, Cost]:
+    """Time of every step, taken in turn from no gradients as in training, and its memory."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(REPEATS + 1):
-        for name, step in steps.items():
+        for name, way in ways.items():
+            way.network.zero_grad(set_to_none=True)
             started = time.perf_counter()
-            step()
+            way.run()
             if repeat:  # the first one warms up
                 seconds[name].append(time.perf_counter() - started)
-    return {name: Cost(min(seconds[name]), mebibytes_of(step)) for name, step in steps.items()}
+    return {name: Cost(min(seconds[name]), mebibytes_of(way)) for name, way in ways.items()}
 
 
-def mebibytes_of(step: Callable[[], None]) -> float:
+def mebibytes_of(way: Way) -> float:
     """Most that was held at one time, as the profiler sees every allocation of the CPU."""
+    way.run()
+    way.network.zero_grad(set_to_none=False)  # gradients are there before the step and not counted
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        step()
+        way.run()
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.json"
         seen.export_chrome_trace(str(trace))
@@ -138,8 +149,7 @@ def compare(labels: int, hours: int) -> None:
     presence = torch.rand(STAYS, len(modalities), generator=torch.Generator().manual_seed(1)) < 0.7
     label = (torch.rand(STAYS, labels, generator=torch.Generator().manual_seed(2)) < 0.15).float()
 
-    def learn(heads: tuple[Tensor, Tensor, Tensor], network: Fusion = fusion) -> None:
-        network.zero_grad(set_to_none=False)  # gradients are there before the step and not counted
+    def learn(heads: tuple[Tensor, Tensor, Tensor]) -> None:
         losses = [nn.functional.binary_cross_entropy_with_logits(head, label) for head in heads]
         (sum(losses) / 3).backward()
 
@@ -148,11 +158,11 @@ def compare(labels: int, hours: int) -> None:
             return Features(presence, {m: extractor.pool(m, t) for m, t in tokens.items()})
 
     cached = extract()
-    steps = {
-        "published": lambda: learn(published(tokens, presence)),
-        "ours": lambda: learn(three(fusion(extract()))),
-        "ours, cached pools": lambda: learn(three(fusion(cached))),
-        "repaired, cached": lambda: learn(three(repaired(cached)), repaired),
+    ways = {
+        "published": Way(lambda: learn(published(tokens, presence)), fusion),
+        "ours": Way(lambda: learn(three(fusion(extract()))), fusion),
+        "ours, cached pools": Way(lambda: learn(three(fusion(cached))), fusion),
+        "repaired, cached": Way(lambda: learn(three(repaired(cached))), repaired),
     }
     gradients = []
     with torch.no_grad():
@@ -160,12 +170,13 @@ def compare(labels: int, hours: int) -> None:
             (a - b).abs().max().item() for a, b in zip(published(tokens, presence), three(fusion(cached)), strict=True)
         )
     for name in ("published", "ours"):
-        steps[name]()
+        fusion.zero_grad(set_to_none=True)
+        ways[name].run()
         gradients.append({n: p.grad.clone() for n, p in fusion.named_parameters() if p.grad is not None})
     gap = max((gradients[0][n] - gradients[1][n]).abs().max().item() for n in gradients[1])
     print(f"\nK={labels}, {hours} hours, B={STAYS}, {len(modalities)} modalities, {torch.get_num_threads()} threads")
     print(f"largest difference: logits {difference:.1e}, gradients {gap:.1e}")
-    cost = measure(steps)
+    cost = measure(ways)
     for name, one in cost.items():
         faster, smaller = (
             getattr(cost["published"], kind) / max(getattr(one, kind), least)

@@ -185,6 +185,8 @@ def _project(projection: nn.Module, pool: Tensor, *, has_token: Tensor) -> Tenso
 
     Stays without any group are not computed. The bias of the projection does not speak for an empty group.
     """
+    if bool(has_token.all()):
+        return projection(pool)
     here = has_token.any(dim=1)
     if bool(here.all()):
         return projection(pool).masked_fill(~has_token.unsqueeze(-1), 0.0)

@@ -66,9 +66,8 @@ def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, t
     Raises:
         ValueError: the three disagree on (B, N), or an axis is missing.
 
-    Source: MedPatch, confidence-guided patching. Deviates: padding is in no group. As low = total - high, `low` is
-    exact up to rounding of the total: a real token that is not finite, or millions of times larger than the others,
-    spoils both groups of its stay.
+    Source: MedPatch, confidence-guided patching. Deviates: padding is in no group. As the larger group of a label is
+    total - smaller group, a real token that is not finite, or millions of times larger than the others, spoils both.
     """
     return count_and_pool(tokens, confidence, token_mask=token_mask, threshold=threshold).pools
 
@@ -76,10 +75,10 @@ def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, t
 def count_and_pool(tokens: Tensor, confidence: Tensor, *, token_mask: Tensor, threshold: Threshold) -> CountedPools:
     """Pools together with the sizes of their groups; arguments and errors as in `pool_by_confidence`.
 
-    One batched matrix product reads the tokens once: K rows of weights sum the high tokens of each label, one
-    more row sums all real tokens, and the low sums are the difference. Nothing of size B x N x K x D exists, and
-    the tokens are not copied. Sums are in float32 at least, also under autocast, as a difference of rounded sums
-    would not do.
+    One batched matrix product reads the tokens once: K rows of weights sum the smaller group of each label, one
+    more row sums all real tokens, and the larger groups are the difference, which loses no digits as they are at least
+    half of the total. Nothing of size B x N x K x D exists, and the tokens are not copied. Sums are in float32 at
+    least, also under autocast, as a difference of rounded sums would not do.
     """
     is_whole = tokens.dim() == 3 and confidence.dim() == 3
     if not is_whole or tokens.shape[:2] != confidence.shape[:2] or tokens.shape[:2] != token_mask.shape:
@@ -92,24 +91,38 @@ def count_and_pool(tokens: Tensor, confidence: Tensor, *, token_mask: Tensor, th
     dtype = torch.promote_types(torch.promote_types(tokens.dtype, confidence.dtype), torch.float32)
     real = token_mask.unsqueeze(-1)
     confidence = confidence.to(dtype).masked_fill(~real, 0.0)
-    weight = torch.cat([high, real], dim=-1).to(dtype)  # (B, N, K + 1)
-    count = weight.sum(dim=1)  # (B, K + 1), exact: whole numbers
-    high_count, token_count = count[:, :-1], count[:, -1:]
+    high_count, token_count = high.sum(dim=1), token_mask.sum(dim=1, keepdim=True)  # (B, K), (B, 1)
+    is_rest = 2 * high_count > token_count  # (B, K): the high group is the larger one
+    small = (high ^ is_rest.unsqueeze(1)) & real  # (B, N, K)
+    weight = torch.cat([small, real], dim=-1).to(dtype)  # (B, N, K + 1)
     total = _weighted_sums(weight, tokens.to(dtype), real=real)  # (B, K + 1, D)
-    high_sum, low_sum = total[:, :-1], total[:, -1:] - total[:, :-1]
-    high_score = (confidence * weight[..., :-1]).sum(dim=1)
-    low_score = confidence.sum(dim=1) - high_score
-    low_count = token_count - high_count
+    score, all_score = (confidence * weight[..., :-1]).sum(dim=1), confidence.sum(dim=1)
+    count = _Groups(high_count.to(dtype), (token_count - high_count).to(dtype))
+    pool = _groups(total[:, :-1], total[:, -1:], is_rest=is_rest.unsqueeze(-1))
+    scores = _groups(score, all_score, is_rest=is_rest)
     return CountedPools(
         Pools(
-            high=_mean(high_sum, high_count.unsqueeze(-1)),
-            low=_mean(low_sum, low_count.unsqueeze(-1)),
-            high_confidence=_mean(high_score, high_count),
-            low_confidence=_mean(low_score, low_count),
+            high=_mean(pool.high, count.high.unsqueeze(-1)),
+            low=_mean(pool.low, count.low.unsqueeze(-1)),
+            high_confidence=_mean(scores.high, count.high),
+            low_confidence=_mean(scores.low, count.low),
         ),
-        high_count=high_count,
-        token_count=token_count,
+        high_count=count.high,
+        token_count=token_count.to(dtype),
     )
+
+
+class _Groups(NamedTuple):
+    """One thing of the high and of the low tokens."""
+
+    high: Tensor
+    low: Tensor
+
+
+def _groups(small: Tensor, total: Tensor, *, is_rest: Tensor) -> _Groups:
+    """Sums of both groups from those of the smaller one; `is_rest` where that is the low one."""
+    rest = total - small
+    return _Groups(torch.where(is_rest, rest, small), torch.where(is_rest, small, rest))
 
 
 def _weighted_sums(weight: Tensor, tokens: Tensor, *, real: Tensor) -> Tensor:
@@ -122,5 +135,5 @@ def _weighted_sums(weight: Tensor, tokens: Tensor, *, real: Tensor) -> Tensor:
 
 
 def _mean(total: Tensor, count: Tensor) -> Tensor:
-    # "total minus high" leaves rounding dust in an empty low group: it is set to an exact zero
+    # a weight of zero does not silence a real token that is not finite: an empty group is set to an exact zero
     return torch.where(count > 0, total / count.clamp_min(1), torch.zeros_like(total))

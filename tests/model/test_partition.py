@@ -106,6 +106,21 @@ def test_half_precision_tokens_are_summed_in_single_precision_even_under_autocas
     torch.testing.assert_close(pools.high[0, 0], tokens[0, 1:].float().mean(dim=0), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("few", [0.9, 0.5], ids=["one high token", "one low token"])
+def test_a_group_of_one_token_among_many_is_that_token_to_the_last_digits(few):
+    g = torch.Generator().manual_seed(0)
+    tokens = 10.0 + torch.randn(2, 577, 8, generator=g)
+    confidence = torch.full((2, 577, 1), 1.4 - few)
+    confidence[:, 300] = few
+    pools = pool_by_confidence(tokens, confidence, torch.ones(2, 577, dtype=torch.bool), 0.75)
+    alone, score = (pools.high, pools.high_confidence) if few > 0.75 else (pools.low, pools.low_confidence)
+    rest = pools.low if few > 0.75 else pools.high
+    torch.testing.assert_close(alone[:, 0], tokens[:, 300], rtol=1e-6, atol=0.0)
+    torch.testing.assert_close(score, torch.full((2, 1), few), rtol=1e-6, atol=0.0)
+    others = torch.cat([tokens[:, :300], tokens[:, 301:]], dim=1).double().mean(dim=1)
+    torch.testing.assert_close(rest[:, 0].double(), others, rtol=1e-6, atol=0.0)
+
+
 def test_counts_come_with_the_pools():
     found = count_and_pool(TOKENS, CONFIDENCE, token_mask=MASK, threshold=0.75)
     assert found.high_count.tolist() == [[2, 1]]
