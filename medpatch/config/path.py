@@ -68,6 +68,14 @@ def switch_off_telemetry() -> None:
         os.environ.setdefault(name, value)
 
 
+def ask_for_repeatable_products() -> None:
+    """Let a GPU's matrix products and LSTMs give the same digits in every run; call before the first of them.
+
+    Source: the cuBLAS documentation, results reproducibility. Without effect on a CPU, and where the user has set it.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
 @cache
 def code_digest(packages: tuple[str, ...]) -> str:
     """Digest of the source files of these parts ("sql", "expectations" or a subpackage of medpatch).

@@ -21,23 +21,26 @@ def scaled_logits(logits: Tensor, temperature: Tensor | float) -> Tensor:
     Args:
         logits: (B, N, K).
         temperature: a number, (K,) per label, (N,) per position, or (N, K) and longer in N, of which the
-            first N rows are used. A vector that fits both N and K is read as per label.
+            first N rows are used; (1 or B, N, K) per stay too. A vector that fits both N and K is read as per label.
 
     Returns:
         (B, N, K), float32 for shorter floats: the smallest temperature is zero to half precision.
 
     Raises:
-        ValueError: the temperature fits neither.
+        ValueError: the logits have another number of axes, or the temperature fits none of these.
     """
-    positions, labels = logits.shape[1:]
+    if logits.dim() != 3:
+        raise ValueError(f"token logits {tuple(logits.shape)} must be (B, N, K); with one label K is 1")
+    stays, positions, labels = logits.shape
     dtype = torch.promote_types(logits.dtype, torch.float32)
     value = torch.as_tensor(temperature, dtype=dtype, device=logits.device)
     if value.dim() == 1 and value.shape[0] not in (1, labels):
         value = value.unsqueeze(1)
     if value.dim() == 2:
         value = value[:positions]
-    fits = value.dim() < 2 or (value.shape[0] in (1, positions) and value.shape[1] in (1, labels))
-    if value.dim() > 2 or not fits:
+    whole = (1,) * (3 - value.dim()) + tuple(value.shape)  # as it is stretched over (B, N, K)
+    fits = len(whole) == 3 and all(n in (1, all_) for n, all_ in zip(whole, (stays, positions, labels), strict=True))
+    if not fits:
         raise ValueError(
             f"token logits {tuple(logits.shape)} and temperature {tuple(torch.as_tensor(temperature).shape)} "
             "do not fit; pass a number, one value per label, one per position, or both"

@@ -38,9 +38,23 @@ def test_coldest_temperature_makes_every_token_sure_but_one_that_says_nothing(dt
     torch.testing.assert_close(confidence, torch.tensor([[[1.0, 1.0], [0.5, 0.5], [1.0, 1.0]]]))
 
 
-def test_temperature_that_fits_nothing_is_refused():
+def test_temperature_may_have_an_axis_of_stays():
+    logits = torch.full((2, 3, 2), 2 * LN3)
+    temperature = torch.tensor([2.0, 1.0]).view(2, 1, 1).expand(2, 3, 2)
+    confidence = token_confidence(logits, temperature)
+    torch.testing.assert_close(confidence, torch.tensor([0.75, 0.9]).view(2, 1, 1).expand(2, 3, 2))
+    torch.testing.assert_close(token_confidence(logits, temperature[:1]), confidence[:1].expand(2, 3, 2))
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (2, 4, 2), (1, 1, 4, 2), (1, 4, 3)])
+def test_temperature_that_fits_nothing_is_refused(shape):
     with pytest.raises(ValueError, match="do not fit"):
-        token_confidence(torch.zeros(1, 4, 2), torch.ones(3))
+        token_confidence(torch.zeros(1, 4, 2), torch.ones(shape))
+
+
+def test_logits_without_an_axis_of_labels_are_refused():
+    with pytest.raises(ValueError, match="K is 1"):
+        token_confidence(torch.zeros(3, 4), 1.0)
 
 
 def test_silent_token_scores_one_half_against_the_base_rate_but_looks_sure_as_published():

@@ -9,8 +9,8 @@ from medpatch.model.feature import RivalOutput, StayTokens
 class Availability(nn.Module):
     """One logit per label: a linear map of which modalities a stay has, corrected per pattern.
 
-    The correction starts at zero; weight decay keeps it there for patterns that few stays show, which then get
-    what the linear map says. Nothing but `StayTokens.presence` is read.
+    The correction starts at zero, and a pattern that no train stay shows keeps what the linear map says. Nothing but
+    `StayTokens.presence` is read.
 
     Source: the ablation of informative missingness usual for clinical data (Lipton et al. 2016,
     arxiv.org/abs/1606.04130). Deviates: their indicators are of each measurement and hour, these of whole modalities.

@@ -114,7 +114,7 @@ class GatedMlp(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.widen = nn.Linear(width, 8 * width)
-        self.narrow = nn.Sequential(nn.Dropout(dropout), nn.Linear(4 * width, width))
+        self.narrow = nn.Sequential(nn.Linear(4 * width, width), nn.Dropout(dropout))
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, L, d) -> (B, L, d)."""
