@@ -5,6 +5,7 @@ Cells that have a file are skipped and everything else is reused by the command 
 stopped goes on with the same command. `bench/study_table.py` makes the tables from what is there.
 
 With `--tuned FILE`, what `bench/tune.py` left, every model is trained at the learning rate that it did best at there.
+`--set` changes a field of every cell; give such a study a folder of its own (links to raw-* and work-* do).
 
 Run: python bench/study.py OUT [--subjects 4000] [--data-seeds 11 12 13] [--train-seeds 0 1 2] [--variants ...]
 """
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,7 @@ class Cell:
         variant: MAIN or key of ABLATIONS.
         rivals: of MAIN.
         rates: part of the model and its learning rate; the others have the preset's.
+        changed: other fields, name and value.
     """
 
     task: str
@@ -74,6 +76,7 @@ class Cell:
     variant: str
     rivals: str = "all"
     rates: tuple[tuple[str, float], ...] = ()
+    changed: tuple[tuple[str, str], ...] = ()
 
     @property
     def stem(self) -> str:
@@ -94,6 +97,7 @@ class Cell:
             "evaluate.bootstrap_resamples": 20,
             **rates,
             **ABLATIONS.get(self.variant, {}),
+            **dict(self.changed),
         }
 
 
@@ -228,6 +232,7 @@ if __name__ == "__main__":
     parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
     parser.add_argument("--models", default="all", help="as of medpatch leaderboard; cells of others stay")
     parser.add_argument("--tuned", type=Path, help="best.json of bench/tune.py")
+    parser.add_argument("--set", nargs="+", default=[], dest="changed", metavar="NAME=VALUE", help="of every cell")
     parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
     if chosen.out is None:  # hours of work are not begun unasked
@@ -237,4 +242,5 @@ if __name__ == "__main__":
         rates = json.loads(chosen.tuned.read_text()) if chosen.tuned else {}
         data, seeds, tasks = chosen.data_seeds, chosen.train_seeds, chosen.tasks
         every = cells(data, seeds, variants=chosen.variants, tasks=tasks, rivals=chosen.models, rates=rates)
-        study(chosen.out.resolve(), list(every), subjects=chosen.subjects)
+        changed = tuple((name, value) for name, _, value in (one.partition("=") for one in chosen.changed))
+        study(chosen.out.resolve(), [replace(one, changed=changed) for one in every], subjects=chosen.subjects)
