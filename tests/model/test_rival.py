@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Modality, Rival
-from medpatch.model.baseline.drfuse import disagreement, overlap
-from medpatch.model.baseline.ensemble import mean_of_models
 from medpatch.model.baseline.objective import rival_loss
 from medpatch.model.build_rival import NETWORK, NOT_A_NETWORK, build_rival
-from medpatch.model.feature import ModalityTokens, RivalOutput, StayTokens
+from medpatch.model.feature import ModalityTokens, StayTokens
 from model.factory import RAW_WIDTH, make_config, make_spec, make_stay_tokens
 
 EQUAL = {"atol": 1e-5, "rtol": 1e-5}
@@ -197,41 +195,6 @@ def test_healnet_leaves_its_latents_alone_where_a_modality_is_absent():
     healnet = NETWORKS[Rival.HEALNET]
     nothing = make_stay_tokens(torch.zeros(1, 4, dtype=torch.bool))
     torch.testing.assert_close(healnet(nothing).logits, healnet.head(healnet.latents.mean(dim=0, keepdim=True)))
-
-
-def test_drfuse_attention_shares_sum_to_one_over_the_branches_that_are_there():
-    output = NETWORKS[Rival.DRFUSE](make_stay_tokens(torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0]]).bool()))
-    torch.testing.assert_close(output.attention[0].sum(dim=0), torch.ones(3))
-    assert output.attention[0, [1, 3]].eq(0).all()
-    assert output.attention[1].eq(0).all()
-
-
-def test_drfuse_disagreement_is_zero_for_equal_vectors_and_for_a_single_modality():
-    same = torch.tensor([[[0.3, -1.0], [0.3, -1.0]]])
-    both, one = torch.tensor([[True, True]]), torch.tensor([[True, False]])
-    assert disagreement(same, mean_of_models(same, both), here=both).abs() < 1e-6
-    other = torch.tensor([[[3.0, -1.0], [-3.0, -1.0]]])
-    assert disagreement(other, mean_of_models(other, one), here=one) == 0
-    # p = 0.95257 and 0.04743 against 1/2: 0.95257 ln 1.90515 + 0.04743 ln 0.09485 = 0.50221, 0 for the second
-    assert disagreement(other, mean_of_models(other, both), here=both).item() == pytest.approx(0.50221 / 2, abs=1e-4)
-
-
-def test_drfuse_overlap_is_the_absolute_cosine():
-    a, b = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]), torch.tensor([[[-1.0, 0.0], [0.0, 5.0]]])
-    assert overlap(a, b, here=torch.tensor([[True, True]])).item() == pytest.approx(0.5)
-
-
-def test_loss_of_a_rival_adds_its_branches_and_the_pairs_that_attention_has_in_the_wrong_order():
-    half = torch.log(torch.tensor(2.0)).item()
-    output = RivalOutput(
-        logits=torch.zeros(1, 1),
-        auxiliary_loss=torch.tensor(0.25),
-        branch_logits=torch.tensor([[[0.0], [50.0], [float("nan")]]]),
-        branch_mask=torch.tensor([[True, True, False]]),
-        attention=torch.tensor([[[0.7], [0.3], [0.0]]]),
-    )
-    # branch losses ln 2 and 0, so the second should have the larger share, but has 0.4 less
-    assert rival_loss(output, torch.ones(1, 1)).item() == pytest.approx(half + 0.25 + half / 2 + 0.4)
 
 
 @pytest.mark.parametrize("rival", list(NOT_A_NETWORK))

@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity, logsigmoid
 
 from medpatch.config.name import Modality
 from medpatch.model.baseline.ensemble import mean_of_models
-from medpatch.model.baseline.objective import mean_over_stays
+from medpatch.model.baseline.objective import sum_of_present
 from medpatch.model.baseline.stem import Stem
 from medpatch.model.feature import RivalOutput, StayTokens
 from medpatch.model.pool import masked_mean
@@ -21,10 +21,14 @@ class DrFuse(nn.Module):
     shared and distinct vectors of one modality are orthogonal, that each distinct vector and the pooled one tell
     the label alone, and that attention prefers the branch with the smaller loss. All weights are 1.
 
-    Source: Yao et al. 2024 (DrFuse, arxiv.org/abs/2403.06197).
-    Deviates: any number of modalities, also without an EHR; both vectors come from the summary and the mean
-    token of the stage-1 encoder instead of encoders of their own; the divergence is that of Bernoulli variables,
-    averaged over the D features.
+    Source: Yao et al. 2024 (DrFuse, arxiv.org/abs/2403.06197), with the weights of their code
+    (github.com/dorothy-yao/drfuse): the divergence summed over D, the absolute cosines over modalities, the branches'
+    cross-entropies (each a mean over labels) over branches.
+    Deviates: any number of modalities, also without an EHR; both vectors come from the summary and the mean token
+    of the stage-1 encoder instead of encoders of their own; the divergence is that of Bernoulli variables, where the
+    code leaves out the terms of 1 - p, about half; every term is averaged over all stays of the batch, so that it can
+    be split, where the code averages over those that have the modality (two of them for the divergence, whose sum
+    there also counts stays that lack one): a rare modality weighs less here.
     """
 
     def __init__(
@@ -76,17 +80,18 @@ class DrFuse(nn.Module):
 
 
 def disagreement(shared: Tensor, pooled: Tensor, *, here: Tensor) -> Tensor:
-    """Mean divergence of each present modality's sigmoids from their mean; zero for stays that have fewer than two."""
+    """Jensen-Shannon divergence of the present modalities' sigmoids, summed over D; zero where fewer than two are."""
     probability = torch.sigmoid(shared)  # (B, M, D)
     divergence = probability * (logsigmoid(shared) - logsigmoid(pooled).unsqueeze(1)) + (1.0 - probability) * (
         logsigmoid(-shared) - logsigmoid(-pooled).unsqueeze(1)
     )
-    return mean_over_stays(divergence, here & (here.sum(dim=1, keepdim=True) > 1))
+    count = here.sum(dim=1, keepdim=True)
+    return sum_of_present(divergence.sum(dim=2) / count.clamp_min(1), here & (count > 1))
 
 
 def overlap(shared: Tensor, distinct: Tensor, *, here: Tensor) -> Tensor:
-    """Mean absolute cosine between the two vectors of each present modality."""
-    return mean_over_stays(cosine_similarity(shared, distinct, dim=-1).abs(), here)
+    """Absolute cosine between the two vectors of a modality, summed over those present."""
+    return sum_of_present(cosine_similarity(shared, distinct, dim=-1).abs(), here)
 
 
 def _branch(width: int, dropout: float) -> nn.Sequential:

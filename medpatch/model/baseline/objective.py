@@ -15,9 +15,10 @@ def rival_loss(output: RivalOutput, label: Tensor) -> Tensor:
         label: (B, K) of 0 and 1.
 
     Returns:
-        Scalar: mean cross-entropy of the prediction, the rival's own auxiliary loss, the mean cross-entropy of
-        its branches that have input, and the ranking loss of its attention; all with weight 1. Each is a mean over
-        stays, so that a batch may be computed in parts, by several processes.
+        Scalar: cross-entropy of the prediction, the rival's own auxiliary loss, the cross-entropy of each branch
+        that has input, and the ranking loss of its attention, added up with weight 1. A cross-entropy is a mean
+        over labels, and everything is a mean over stays, so that a batch may be computed in parts, by several
+        processes.
     """
     loss = bce(output.logits, label)
     if output.auxiliary_loss is not None:
@@ -26,7 +27,7 @@ def rival_loss(output: RivalOutput, label: Tensor) -> Tensor:
         return loss
     target = label.unsqueeze(1).expand_as(output.branch_logits)
     branch_loss = bce(output.branch_logits, target, reduction="none")  # (B, H, K)
-    loss = loss + mean_over_stays(branch_loss, output.branch_mask)
+    loss = loss + sum_of_present(branch_loss.mean(dim=2), output.branch_mask)
     if output.attention is not None:
         loss = loss + ranking_loss(output.attention, branch_loss.detach(), branch_mask=output.branch_mask)
     return loss
@@ -44,7 +45,10 @@ def ranking_loss(attention: Tensor, branch_loss: Tensor, *, branch_mask: Tensor)
         branch_loss: (B, H, K), constants.
         branch_mask: (B, H) bool.
 
-    Source: DrFuse, equation of the attention ranking loss.
+    Source: DrFuse (github.com/dorothy-yao/drfuse), attention ranking loss.
+    Deviates: the code divides by the wrong entries of a pair in the whole batch, then by the number of pairs, and
+    leaves out stays that lack a modality; here each stay counts once, so that a batch can be split. With many labels
+    that is the same size, with one label it is less by the share of stays that are in order.
     """
     first, second = torch.triu_indices(attention.shape[1], attention.shape[1], offset=1)
     both = (branch_mask[:, first] & branch_mask[:, second]).unsqueeze(-1)  # (B, pairs, 1)
@@ -54,8 +58,6 @@ def ranking_loss(attention: Tensor, branch_loss: Tensor, *, branch_mask: Tensor)
     return per_stay.mean()
 
 
-def mean_over_stays(value: Tensor, mask: Tensor) -> Tensor:
-    """Mean over stays of the mean of value (B, H, ...) where mask (B, H) is True; a stay without any counts as zero."""
-    weight = mask.reshape(*mask.shape, *[1] * (value.dim() - mask.dim())).expand_as(value)
-    total = value.masked_fill(~weight, 0.0).flatten(1).sum(dim=1)
-    return (total / weight.flatten(1).sum(dim=1).clamp_min(1)).mean()
+def sum_of_present(value: Tensor, mask: Tensor) -> Tensor:
+    """Mean over all B stays of the sum of value (B, H) where mask (B, H) is True."""
+    return value.masked_fill(~mask, 0.0).sum(dim=1).mean()
