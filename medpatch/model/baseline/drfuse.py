@@ -24,11 +24,12 @@ class DrFuse(nn.Module):
     Source: Yao et al. 2024 (DrFuse, arxiv.org/abs/2403.06197), with the weights of their code
     (github.com/dorothy-yao/drfuse): the divergence summed over D, the absolute cosines over modalities, the branches'
     cross-entropies (each a mean over labels) over branches.
-    Deviates: any number of modalities, also without an EHR; both vectors come from the summary and the mean token
-    of the stage-1 encoder instead of encoders of their own; the divergence is that of Bernoulli variables, where the
-    code leaves out the terms of 1 - p, about half; every term is averaged over all stays of the batch, so that it can
-    be split, where the code averages over those that have the modality (two of them for the divergence, whose sum
-    there also counts stays that lack one): a rare modality weighs less here.
+    Deviates: any number of modalities, also without an EHR; both vectors come from the summary and the mean token of
+    the stage-1 encoder instead of encoders of their own; shared vectors are aligned by two linear layers, not three;
+    the divergence is that of Bernoulli variables, where the code leaves out the terms of 1 - p, about half; every
+    term is averaged over all stays of the batch, so that it can be split, where the code averages over those that
+    have the modality (two of them for the divergence, whose sum there also counts stays that lack one): a rare
+    modality weighs less here.
     """
 
     def __init__(
