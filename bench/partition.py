@@ -20,7 +20,8 @@ import torch
 from partition_fit import STAYS_AT_ONCE, train_fusion
 from partition_part import Part, evidence, join_features, read_part
 from partition_way import DEFAULT, WAYS, Attended, Drawn, Known, Plain, found_evidence
-from study import MAIN, PRESETS, Cell, context, oracle_of
+from study import context, oracle_of
+from study_cell import MAIN, PRESETS, Cell
 from torch import Tensor, nn
 
 from flows.context import RunContext

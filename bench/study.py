@@ -5,7 +5,8 @@ Cells that have a file are skipped and everything else is reused by the command 
 stopped goes on with the same command. `bench/study_table.py` makes the tables from what is there.
 
 With `--tuned FILE`, what `bench/tune.py` left, every model is trained at the learning rate that it did best at there.
-`--set` changes a field of every cell; give such a study a folder of its own (links to raw-* and work-* do).
+`--set NAME=VALUE` changes a field of every cell; such a study has a folder of its own, whose raw-* and work-* may be
+links to those of another one.
 
 Run: python bench/study.py OUT [--subjects 4000] [--data-seeds 11 12 13] [--train-seeds 0 1 2] [--variants ...]
 """
@@ -18,14 +19,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
+from study_cell import ABLATIONS, MAIN, PRESETS, Cell, cells, setting
 
 from flows.context import RunContext
 from flows.plan import plan
@@ -39,77 +41,7 @@ from medpatch.evaluate.stay import read_facts
 
 logger = logging.getLogger("study")
 
-PRESETS = {"mortality": "tiny_in_hospital_mortality", "conditions": "tiny_phenotyping"}
-MAIN = "all models"
-ABLATIONS: Mapping[str, Mapping[str, object]] = {
-    "as published": {
-        "model.fusion.score": "confidence",
-        "model.fusion.high_share": None,
-        "model.fusion.threshold": 0.75,
-        "model.fusion.compat": "published",
-        "train.loss_weighting": "published",
-    },
-    "learned loss weights": {"train.loss_weighting": "learned"},
-    "fine-tuned encoders": {"train.fine_tune": True},
-}
-"""Fields that differ from the preset, where all stages or the encoders change; `bench/partition.py` has the others."""
 ATTEMPTS, PAUSE_S = 4, 20
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training of one set of models.
-
-    Attributes:
-        task: key of PRESETS.
-        data: seed of the made-up tree.
-        train: seed of the training.
-        variant: MAIN or key of ABLATIONS.
-        rivals: of MAIN.
-        rates: part of the model and its learning rate; the others have the preset's.
-        changed: other fields, name and value.
-    """
-
-    task: str
-    data: int
-    train: int
-    variant: str
-    rivals: str = "all"
-    rates: tuple[tuple[str, float], ...] = ()
-    changed: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def stem(self) -> str:
-        """Name of its file."""
-        return f"{self.task}-data{self.data}-train{self.train}-{self.variant.replace(' ', '_').replace(',', '')}"
-
-    @property
-    def models(self) -> str:
-        """What `--models` is given."""
-        return self.rivals if self.variant == MAIN else "late"
-
-    @property
-    def overrides(self) -> dict[str, object]:
-        """What `--set` is given; the report's own intervals are not read, so few resamples do."""
-        rates = {f"train.rate.{part}": rate for part, rate in self.rates}
-        return {
-            "train.seed": self.train,
-            "evaluate.bootstrap_resamples": 20,
-            **rates,
-            **ABLATIONS.get(self.variant, {}),
-            **dict(self.changed),
-        }
-
-
-def cells(
-    data: list[int], train: list[int], *, variants: list[str], tasks: list[str], rivals: str, rates: Mapping[str, dict]
-) -> Iterator[Cell]:
-    """In an order that makes partial results useful: all data with the first training seed, then its ablations."""
-    for number in train:
-        for variant in variants:
-            for seed in data:
-                for task in tasks:
-                    yield Cell(task, seed, number, variant, rivals, tuple(rates.get(task, {}).items()))
 
 
 def make_data(folder: Path, *, subjects: int, seed: int) -> None:
@@ -210,6 +142,7 @@ def study(out: Path, everything: Sequence[Cell], *, subjects: int) -> None:
     for number, cell in enumerate(everything, start=1):
         path = out / "cell" / f"{cell.stem}.npz"
         if path.exists():
+            check_settings(cell, path)
             continue
         started, processor = time.perf_counter(), os.times()
         make_data(out / f"raw-{cell.data}", subjects=subjects, seed=cell.data)
@@ -218,9 +151,26 @@ def study(out: Path, everything: Sequence[Cell], *, subjects: int) -> None:
         shutil.rmtree(run.paths.work_dir / "mlartifacts", ignore_errors=True)  # reports, one per cell
         now = os.times()
         spent = now.children_user + now.children_system - processor.children_user - processor.children_system
-        line = {"cell": cell.stem, "wall_s": round(time.perf_counter() - started), "cpu_s": round(spent), **found}
+        line = {
+            "cell": cell.stem,
+            "changed": dict(cell.changed),
+            "wall_s": round(time.perf_counter() - started),
+            "cpu_s": round(spent),
+            **found,
+        }
         replace_text(path.with_suffix(".json"), json.dumps(line))
         logger.info("%d of %d  %s", number, len(everything), json.dumps(line))
+
+
+def check_settings(cell: Cell, path: Path) -> None:
+    """Stop where a finished cell was made with other settings.
+
+    Raises:
+        SystemExit: naming them.
+    """
+    made = json.loads(path.with_suffix(".json").read_text()).get("changed", {})
+    if made != dict(cell.changed):
+        raise SystemExit(f"{path}: made with --set {made}, asked for {dict(cell.changed)}; name another folder")
 
 
 if __name__ == "__main__":
@@ -232,7 +182,7 @@ if __name__ == "__main__":
     parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
     parser.add_argument("--models", default="all", help="as of medpatch leaderboard; cells of others stay")
     parser.add_argument("--tuned", type=Path, help="best.json of bench/tune.py")
-    parser.add_argument("--set", nargs="+", default=[], dest="changed", metavar="NAME=VALUE", help="of every cell")
+    parser.add_argument("--set", action="append", default=[], dest="changed", metavar="NAME=VALUE", type=setting)
     parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
     if chosen.out is None:  # hours of work are not begun unasked
@@ -242,5 +192,5 @@ if __name__ == "__main__":
         rates = json.loads(chosen.tuned.read_text()) if chosen.tuned else {}
         data, seeds, tasks = chosen.data_seeds, chosen.train_seeds, chosen.tasks
         every = cells(data, seeds, variants=chosen.variants, tasks=tasks, rivals=chosen.models, rates=rates)
-        changed = tuple((name, value) for name, _, value in (one.partition("=") for one in chosen.changed))
-        study(chosen.out.resolve(), [replace(one, changed=changed) for one in every], subjects=chosen.subjects)
+        every = [replace(one, changed=tuple(chosen.changed)) for one in every]
+        study(chosen.out.resolve(), every, subjects=chosen.subjects)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from study import Cell
+from study_cell import Cell
 
 from medpatch.evaluate.stay import combinations
 
@@ -57,7 +57,14 @@ def read(folder: Path, cell: Cell) -> Kept:
 
 
 def read_all(folders: Sequence[Path], task: str, variant: str) -> list[Kept]:
-    """Every finished cell of a task and variant, each cohort and training once."""
+    """Every finished cell of a task and variant, each cohort and training once.
+
+    Raises:
+        FileNotFoundError: a folder has no cells.
+    """
+    for out in folders:
+        if not (out / "cell").is_dir():
+            raise FileNotFoundError(f"{out}: no folder cell, so no study; make one with bench/study.py {out}")
     found: dict[str, Kept] = {}
     for path in (path for out in folders for path in sorted((out / "cell").glob(f"{task}-data*.npz"))):
         _, data, train = path.stem.split("-")[:3]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from study import ABLATIONS, MAIN, PRESETS
+from study_cell import ABLATIONS, MAIN, PRESETS
 from study_kept import Kept, read_all
 
 from medpatch.evaluate.bootstrap import draw_subjects, macro_replicates, percentile_interval, replicate

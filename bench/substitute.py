@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from study import MAIN, PRESETS, Cell, context, oracle_of
+from study import context, oracle_of
+from study_cell import MAIN, PRESETS, Cell
 
 from flows.context import RunContext
 from medpatch.config.name import Modality, Split

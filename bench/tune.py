@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from study import MAIN, PRESETS, Cell, make_data, train
+from study import make_data, train
+from study_cell import MAIN, PRESETS, Cell
 
 from flows.job import UNTRAINED, earlier_dirs, fusion_job, rival_job
 from flows.plan import plan

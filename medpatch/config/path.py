@@ -69,7 +69,7 @@ def switch_off_telemetry() -> None:
 
 
 def ask_for_repeatable_products() -> None:
-    """Let a GPU's matrix products and LSTMs give the same digits in every run; call before the first of them.
+    """Let a GPU's matrix products and LSTMs give the same digits in every run; call before the GPU is first used.
 
     Source: the cuBLAS documentation, results reproducibility. Without effect on a CPU, and where the user has set it.
     """

@@ -84,7 +84,7 @@ def history_picture(history: History, *, labels: int) -> Picture | None:
     seeds = len({row.get("seed") for row in history})
     caption = (
         f"Loss on train and validation (left scale) and {auroc_of(labels)} on validation (right scale), each stage; "
-        "the upright line is the epoch whose weights were kept."
+        "an upright line is an epoch whose weights were kept."
     )
     if seeds > 1:
         caption += f" Thin: each of {seeds} training seeds; thick: their mean, as far as all of them trained."

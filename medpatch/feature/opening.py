@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from medpatch.config.name import Modality, Split
+from medpatch.config.path import ask_for_repeatable_products
 from medpatch.contract.batch import Batch
 from medpatch.data.dataset import ShardDataset
 from medpatch.data.loader import make_loader
@@ -97,6 +98,7 @@ def open_index(tensor_dir: Path, split: Split, *, modalities: Sequence[Modality]
 
 def choose_device(name: str) -> torch.device:
     """The device that "auto", "cpu" or "cuda" means here; the CPU where a GPU is asked for and there is none."""
-    if name != "cpu" and not torch.cuda.is_available():
-        name = "cpu"
-    return torch.device("cuda" if name == "auto" else name)
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    ask_for_repeatable_products()
+    return torch.device("cuda")

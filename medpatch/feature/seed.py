@@ -7,8 +7,6 @@ from contextlib import contextmanager
 import torch
 import torch.utils.deterministic as memory
 
-from medpatch.config.path import ask_for_repeatable_products
-
 
 def derive_seed(seed: int, *names: object) -> int:
     """A seed for one use, so that stages do not share a random stream: 63 bits."""
@@ -23,7 +21,6 @@ def deterministic(seed: int) -> Iterator[None]:
     Kernels without a deterministic form only warn: a GPU may then differ in the last digits. New memory is not
     filled with nan first, as torch would: nothing here reads what it has not written, and filling costs a tenth.
     """
-    ask_for_repeatable_products()
     before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -21,7 +21,7 @@ def scaled_logits(logits: Tensor, temperature: Tensor | float) -> Tensor:
     Args:
         logits: (B, N, K).
         temperature: a number, (K,) per label, (N,) per position, or (N, K) and longer in N, of which the
-            first N rows are used; (1 or B, N, K) per stay too. A vector that fits both N and K is read as per label.
+            first N rows are used; (B, N, K) one per stay, too. A vector that fits both N and K is read as per label.
 
     Returns:
         (B, N, K), float32 for shorter floats: the smallest temperature is zero to half precision.
@@ -39,11 +39,12 @@ def scaled_logits(logits: Tensor, temperature: Tensor | float) -> Tensor:
     if value.dim() == 2:
         value = value[:positions]
     whole = (1,) * (3 - value.dim()) + tuple(value.shape)  # as it is stretched over (B, N, K)
-    fits = len(whole) == 3 and all(n in (1, all_) for n, all_ in zip(whole, (stays, positions, labels), strict=True))
+    wanted = (stays, positions, labels)
+    fits = len(whole) == 3 and all(n in (1, size) for n, size in zip(whole, wanted, strict=True))
     if not fits:
         raise ValueError(
             f"token logits {tuple(logits.shape)} and temperature {tuple(torch.as_tensor(temperature).shape)} "
-            "do not fit; pass a number, one value per label, one per position, or both"
+            "do not fit; pass a number, one value per label, one per position, both, or all three axes"
         )
     return logits.to(dtype) / value.clamp_min(SMALLEST_TEMPERATURE)
 

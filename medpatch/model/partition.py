@@ -67,7 +67,8 @@ def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, t
         ValueError: the three disagree on (B, N), or an axis is missing.
 
     Source: MedPatch, confidence-guided patching. Deviates: padding is in no group. As the larger group of a label is
-    total - smaller group, a real token that is not finite, or millions of times larger than the others, spoils both.
+    total - smaller group, a real token that is not finite spoils both, and one in the smaller group that is many times
+    larger than the others costs the larger group digits.
     """
     return count_and_pool(tokens, confidence, token_mask=token_mask, threshold=threshold).pools
 
@@ -75,10 +76,10 @@ def pool_by_confidence(tokens: Tensor, confidence: Tensor, token_mask: Tensor, t
 def count_and_pool(tokens: Tensor, confidence: Tensor, *, token_mask: Tensor, threshold: Threshold) -> CountedPools:
     """Pools together with the sizes of their groups; arguments and errors as in `pool_by_confidence`.
 
-    One batched matrix product reads the tokens once: K rows of weights sum the smaller group of each label, one
-    more row sums all real tokens, and the larger groups are the difference, which loses no digits as they are at least
-    half of the total. Nothing of size B x N x K x D exists, and the tokens are not copied. Sums are in float32 at
-    least, also under autocast, as a difference of rounded sums would not do.
+    One batched matrix product reads the tokens once: K rows of weights sum the smaller group of each label, one more
+    row sums all real tokens, and the larger groups are the difference; they have at least half of the tokens, so that
+    tokens of like size cost them no digits. Nothing of size B x N x K x D exists, and the tokens are not copied. Sums
+    are in float32 at least, also under autocast, as a difference of rounded sums would not do.
     """
     is_whole = tokens.dim() == 3 and confidence.dim() == 3
     if not is_whole or tokens.shape[:2] != confidence.shape[:2] or tokens.shape[:2] != token_mask.shape:
@@ -92,14 +93,14 @@ def count_and_pool(tokens: Tensor, confidence: Tensor, *, token_mask: Tensor, th
     real = token_mask.unsqueeze(-1)
     confidence = confidence.to(dtype).masked_fill(~real, 0.0)
     high_count, token_count = high.sum(dim=1), token_mask.sum(dim=1, keepdim=True)  # (B, K), (B, 1)
-    is_rest = 2 * high_count > token_count  # (B, K): the high group is the larger one
-    small = (high ^ is_rest.unsqueeze(1)) & real  # (B, N, K)
+    is_high_larger = 2 * high_count > token_count  # (B, K): the high group is the larger one
+    small = (high ^ is_high_larger.unsqueeze(1)) & real  # (B, N, K)
     weight = torch.cat([small, real], dim=-1).to(dtype)  # (B, N, K + 1)
     total = _weighted_sums(weight, tokens.to(dtype), real=real)  # (B, K + 1, D)
     score, all_score = (confidence * weight[..., :-1]).sum(dim=1), confidence.sum(dim=1)
     count = _Groups(high_count.to(dtype), (token_count - high_count).to(dtype))
-    pool = _groups(total[:, :-1], total[:, -1:], is_rest=is_rest.unsqueeze(-1))
-    scores = _groups(score, all_score, is_rest=is_rest)
+    pool = _groups(total[:, :-1], total[:, -1:], is_high_larger=is_high_larger.unsqueeze(-1))
+    scores = _groups(score, all_score, is_high_larger=is_high_larger)
     return CountedPools(
         Pools(
             high=_mean(pool.high, count.high.unsqueeze(-1)),
@@ -119,10 +120,10 @@ class _Groups(NamedTuple):
     low: Tensor
 
 
-def _groups(small: Tensor, total: Tensor, *, is_rest: Tensor) -> _Groups:
-    """Sums of both groups from those of the smaller one; `is_rest` where that is the low one."""
+def _groups(small: Tensor, total: Tensor, *, is_high_larger: Tensor) -> _Groups:
+    """Sums of both groups from those of the smaller one; `is_high_larger` where that is the low one."""
     rest = total - small
-    return _Groups(torch.where(is_rest, rest, small), torch.where(is_rest, small, rest))
+    return _Groups(torch.where(is_high_larger, rest, small), torch.where(is_high_larger, small, rest))
 
 
 def _weighted_sums(weight: Tensor, tokens: Tensor, *, real: Tensor) -> Tensor:

@@ -24,10 +24,18 @@ def test_histories_take_stage_and_modality_from_the_result_beside_them(tmp_path:
     ]
 
 
-def test_broken_history_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("history", "result"),
+    [
+        ("[", '{"name": "fusion", "modality": null, "best": {"epoch": 0}}'),
+        ('[{"epoch": 0}]', '{"name": "fusion", "modality": null}'),
+    ],
+    ids=["broken list", "no kept epoch"],
+)
+def test_broken_history_is_refused_by_name(tmp_path: Path, history: str, result: str) -> None:
     (tmp_path / "fusion").mkdir()
-    (tmp_path / "fusion" / "history.json").write_text("[")
-    (tmp_path / "fusion" / "result.json").write_text('{"name": "fusion", "modality": null}')
+    (tmp_path / "fusion" / "history.json").write_text(history)
+    (tmp_path / "fusion" / "result.json").write_text(result)
     with pytest.raises(CheckpointError, match="fusion: unreadable history"):
         read_histories(tmp_path)
 

@@ -31,6 +31,16 @@ def test_disagreement_is_zero_for_equal_vectors_and_for_a_single_modality():
     assert disagreement(other, mean_of_models(other, ONE), here=ONE) == 0
 
 
+def test_equal_vectors_do_not_disagree_in_half_precision_either(monkeypatch):
+    drfuse = build_rival(Rival.DRFUSE, make_config(), spec=make_spec(), raw_width=RAW_WIDTH).eval()
+    torch.nn.init.zeros_(drfuse.align[2].weight)  # every shared vector is the bias
+    torch.nn.init.normal_(drfuse.align[2].bias, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr("medpatch.model.baseline.drfuse.overlap", lambda *_, **__: 0.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = drfuse(make_stay_tokens(torch.ones(4, 4, dtype=torch.bool)))
+    assert abs(output.auxiliary_loss.item()) < 1e-5
+
+
 def test_disagreement_is_summed_over_the_width():
     # p = 0.95257 and 0.04743 against 1/2: 0.95257 ln 1.90515 + 0.04743 ln 0.09485 = 0.50221, 0 for the second
     other = torch.tensor([[[3.0, -1.0], [-3.0, -1.0]]])

@@ -98,11 +98,11 @@ def test_half_precision_tokens_are_summed_in_single_precision_even_under_autocas
     g = torch.Generator().manual_seed(0)
     tokens = (100 + torch.randn(1, 500, 3, generator=g)).bfloat16()
     confidence = torch.full((1, 500, 1), 0.9)
-    confidence[0, 0] = 0.5  # one low token, found as a difference of two sums of 500
+    confidence[0, 0] = 0.5
     mask = torch.ones(1, 500, dtype=torch.bool)
     with torch.autocast("cpu", torch.bfloat16):
         pools = pool_by_confidence(tokens, confidence, mask, 0.75)
-    torch.testing.assert_close(pools.low[0, 0], tokens[0, 0].float(), atol=0.02, rtol=0)
+    torch.testing.assert_close(pools.low[0, 0], tokens[0, 0].float(), atol=0, rtol=0)
     torch.testing.assert_close(pools.high[0, 0], tokens[0, 1:].float().mean(dim=0), atol=1e-3, rtol=0)
 
 
@@ -119,6 +119,17 @@ def test_a_group_of_one_token_among_many_is_that_token_to_the_last_digits(few):
     torch.testing.assert_close(score, torch.full((2, 1), few), rtol=1e-6, atol=0.0)
     others = torch.cat([tokens[:, :300], tokens[:, 301:]], dim=1).double().mean(dim=1)
     torch.testing.assert_close(rest[:, 0].double(), others, rtol=1e-6, atol=0.0)
+
+
+def test_a_real_token_that_is_not_finite_spoils_its_own_stay_and_fills_no_empty_group():
+    tokens = TOKENS.repeat(2, 1, 1)
+    tokens[0, 0] = float("nan")
+    pools = pool_by_confidence(tokens, CONFIDENCE.expand(2, -1, -1), MASK.expand(2, -1), torch.tensor([0.75, 0.5]))
+    expected = pool_by_confidence(TOKENS, CONFIDENCE, MASK, torch.tensor([0.75, 0.5]))
+    torch.testing.assert_close(pools.high[1:], expected.high)
+    torch.testing.assert_close(pools.low[1:], expected.low)
+    assert pools.high[0].isnan().all()
+    assert pools.low[0, 1].eq(0).all()  # every token is high for the second label
 
 
 def test_counts_come_with_the_pools():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from medpatch.config.error import ConfigError
 from medpatch.config.name import Modality, Rival
+from medpatch.model.baseline.healnet import GatedMlp
 from medpatch.model.baseline.objective import rival_loss
 from medpatch.model.build_rival import NETWORK, NOT_A_NETWORK, build_rival
 from medpatch.model.feature import ModalityTokens, StayTokens
@@ -195,6 +196,12 @@ def test_healnet_leaves_its_latents_alone_where_a_modality_is_absent():
     healnet = NETWORKS[Rival.HEALNET]
     nothing = make_stay_tokens(torch.zeros(1, 4, dtype=torch.bool))
     torch.testing.assert_close(healnet(nothing).logits, healnet.head(healnet.latents.mean(dim=0, keepdim=True)))
+
+
+def test_healnet_drops_what_a_gated_layer_says_not_what_it_hides():
+    torch.manual_seed(0)
+    said = GatedMlp(8, dropout=0.5).train()(torch.randn(4, 3, 8))
+    assert 0.3 < said.eq(0).float().mean() < 0.7
 
 
 @pytest.mark.parametrize("rival", list(NOT_A_NETWORK))

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from medpatch.config.name import Modality
-from medpatch.feature.seed import deterministic
+from medpatch.feature.opening import choose_device
 from medpatch.model.weights import WEIGHTS
 from train.cohort import MadeUp, make_config
 from train.stages import train_unimodal
@@ -27,7 +27,7 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 )
 @pytest.mark.parametrize("name", [Modality.EHR, Modality.CXR])
 def test_a_stage_is_repeated_by_its_seed_and_goes_on_after_a_kill(made_up: MadeUp, tmp_path, monkeypatch, name, where):
-    made_up.config = make_config(augment_cxr=True, unimodal_epochs=3, state_seconds=0.0, **where)
+    made_up.config = make_config(augment_cxr=True, unimodal_epochs=2, state_seconds=0.0, **where)
     for folder in ("first", "second"):
         train_unimodal(made_up, name, tmp_path / folder)
     assert same(tmp_path / "first", tmp_path / "second")
@@ -41,8 +41,11 @@ def test_a_stage_is_repeated_by_its_seed_and_goes_on_after_a_kill(made_up: MadeU
 
 def test_repeatable_products_are_asked_of_a_gpu_unless_the_user_has_chosen(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    with deterministic(0):
-        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    choose_device("cpu")
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    choose_device("auto")
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-    with deterministic(0):
-        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+    choose_device("cuda")
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"

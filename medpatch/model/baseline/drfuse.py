@@ -21,15 +21,15 @@ class DrFuse(nn.Module):
     shared and distinct vectors of one modality are orthogonal, that each distinct vector and the pooled one tell
     the label alone, and that attention prefers the branch with the smaller loss. All weights are 1.
 
-    Source: Yao et al. 2024 (DrFuse, arxiv.org/abs/2403.06197), with the weights of their code
-    (github.com/dorothy-yao/drfuse): the divergence summed over D, the absolute cosines over modalities, the branches'
-    cross-entropies (each a mean over labels) over branches.
+    Source: Yao et al. 2024 (DrFuse, arxiv.org/abs/2403.06197), with the weights of their code (github.com/dorothy-
+    yao/drfuse): the divergence summed over D (256 there), the absolute cosines over modalities, the branches' cross-
+    entropies (each a mean over labels) over branches.
     Deviates: any number of modalities, also without an EHR; both vectors come from the summary and the mean token of
     the stage-1 encoder instead of encoders of their own; shared vectors are aligned by two linear layers, not three;
-    the divergence is that of Bernoulli variables, where the code leaves out the terms of 1 - p, about half; every
-    term is averaged over all stays of the batch, so that it can be split, where the code averages over those that
-    have the modality (two of them for the divergence, whose sum there also counts stays that lack one): a rare
-    modality weighs less here.
+    the divergence is that of Bernoulli variables, where the code leaves out the terms of 1 - p, half where p is about
+    0.5; every term is averaged over all stays of the batch, so that it can be split, where the code averages over
+    those that have the modality (two of them for the divergence, whose sum there also counts stays that lack one): a
+    rare modality weighs less here.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class DrFuse(nn.Module):
         vectors = [torch.cat([t[:, 0], masked_mean(t, m)], dim=1) for t, m in zip(tokens, mask, strict=True)]
         distinct = torch.stack([net(v) for net, v in zip(self.distinct, vectors, strict=True)], dim=1)
         shared = torch.stack([self.align(net(v)) for net, v in zip(self.shared, vectors, strict=True)], dim=1)
+        shared = shared.to(torch.promote_types(shared.dtype, torch.float32))  # the divergence is a sum of differences
         # the logit of the mean sigmoid, called logit pooling in the paper
         pooled = mean_of_models(shared, here)  # (B, D)
         branches = torch.cat([distinct, pooled.unsqueeze(1)], dim=1)  # (B, M + 1, D)

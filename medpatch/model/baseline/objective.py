@@ -46,9 +46,9 @@ def ranking_loss(attention: Tensor, branch_loss: Tensor, *, branch_mask: Tensor)
         branch_mask: (B, H) bool.
 
     Source: DrFuse (github.com/dorothy-yao/drfuse), attention ranking loss.
-    Deviates: the code divides by the wrong entries of a pair in the whole batch, then by the number of pairs, and
-    leaves out stays that lack a modality; here each stay counts once, so that a batch can be split. With many labels
-    that is the same size, with one label it is less by the share of stays that are in order.
+    Deviates: the code divides by the number of wrong entries of a pair in the whole batch, then by the number of pairs,
+    and leaves out stays that lack a modality; here each stay counts once, so that a batch can be split. With many
+    labels that is the same size, with one label it is less by about the share of stays that are in order.
     """
     first, second = torch.triu_indices(attention.shape[1], attention.shape[1], offset=1)
     both = (branch_mask[:, first] & branch_mask[:, second]).unsqueeze(-1)  # (B, pairs, 1)
