@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Bernoulli, kl_divergence
 
 from medpatch.config.name import Rival
-from medpatch.model.baseline.drfuse import disagreement, overlap
+from medpatch.model.baseline.drfuse import DrFuse, disagreement, overlap
 from medpatch.model.baseline.ensemble import mean_of_models
 from medpatch.model.baseline.objective import rival_loss
 from medpatch.model.build_rival import build_rival
@@ -32,7 +32,7 @@ def test_disagreement_is_zero_for_equal_vectors_and_for_a_single_modality():
 
 
 def test_equal_vectors_do_not_disagree_in_half_precision_either(monkeypatch):
-    drfuse = build_rival(Rival.DRFUSE, make_config(), spec=make_spec(), raw_width=RAW_WIDTH).eval()
+    drfuse = DrFuse(RAW_WIDTH, 512, label_count=3).eval()
     torch.nn.init.zeros_(drfuse.align[2].weight)  # every shared vector is the bias
     torch.nn.init.normal_(drfuse.align[2].bias, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr("medpatch.model.baseline.drfuse.overlap", lambda *_, **__: 0.0)
