@@ -17,7 +17,7 @@ from medpatch.evaluate.name import auroc_of, style, unimodal
 HISTORY_FILE = "history.json"
 RESULT_FILE = "result.json"
 COLUMNS = 4
-TRAIN_INK, VAL_INK, AUROC_INK = GREY, "#D55E00", "#0072B2"
+TRAIN_INK, VAL_INK, AUROC_INK, KEPT_INK = GREY, "#D55E00", "#0072B2", "#CC79A7"
 KEPT = "epoch whose weights were kept"
 
 History = Sequence[Mapping[str, Any]]
@@ -62,7 +62,7 @@ def history_picture(history: History, *, labels: int) -> Picture | None:
         _curve(axis, panels[name], key="val_loss", color=VAL_INK, linewidth=1.4, linestyle="--", marker=".",
                label="validation loss")  # fmt: skip
         for epoch in sorted({row["epoch"] for row in panels[name] if row.get("is_kept")}):
-            axis.axvline(epoch, color=INK, linewidth=0.8, alpha=0.5, label=KEPT)
+            axis.axvline(epoch, color=KEPT_INK, linewidth=2.2, alpha=0.6, zorder=1, label=KEPT)
         panel_title(axis, _title(*name))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         if any(row.get("val_auroc") is not None for row in panels[name]):
@@ -84,7 +84,7 @@ def history_picture(history: History, *, labels: int) -> Picture | None:
     seeds = len({row.get("seed") for row in history})
     caption = (
         f"Loss on train and validation (left scale) and {auroc_of(labels)} on validation (right scale), each stage; "
-        "an upright line is an epoch whose weights were kept."
+        "an upright line is an epoch whose weights were kept (by loss or AUROC, as the stage is configured)."
     )
     if seeds > 1:
         caption += f" Thin: each of {seeds} training seeds; thick: their mean, as far as all of them trained."

@@ -14,6 +14,8 @@ from medpatch.evaluate.section import Section
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import ABSENT, Table, count, number, percent
 
+AFTER_INK = "#0072B2"
+
 MEASURES = (
     "high_share", "high_share_positive", "high_share_negative", "accuracy_high_prior", "accuracy_low_prior",
     "accuracy_high", "accuracy_low", "ece_before", "ece_after", "nll_before", "nll_after",
@@ -98,7 +100,6 @@ def confidence_picture(found: ByModality) -> Picture:
     figure, axes = canvas(max(4.5, 2.75 * len(found) + 0.6), 3.5, columns=len(found), sharey=True)
     has_before = all(label.bin_count_before for reports in found.values() for one in reports for label in one.labels)
     for axis, (modality, reports) in zip(axes, found.items(), strict=True):
-        look = style(unimodal(modality))
         tokens, _, _ = _pooled(reports)
         axis.bar(0.5 + (np.arange(BINS) + 0.5) / (2 * BINS), tokens / max(1, tokens.sum()), width=0.9 / (2 * BINS),
                  color=GREY, alpha=0.28, label="share of tokens, after")  # fmt: skip
@@ -106,7 +107,7 @@ def confidence_picture(found: ByModality) -> Picture:
         if has_before:
             _line(axis, reports, when="_before", color=GREY, marker="x", markersize=4.5, linewidth=1.2,
                   linestyle=(0, (4, 2)), label="accuracy before temperature")  # fmt: skip
-        _line(axis, reports, when="", color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.4,
+        _line(axis, reports, when="", color=AFTER_INK, marker="o", markersize=4.5, linewidth=1.4,
               label="accuracy after")  # fmt: skip
         panel_title(axis, _words(modality))
         axis.set(xlim=(0.49, 1.01), ylim=(0, 1.03))

@@ -155,7 +155,7 @@ def drop_picture(curves: Sequence[DropCurve], *, level: float, runs: int) -> Pic
     axis.set_ylim(max(0.0, min(low, 0.5) - 0.03))
     axis.set_xlabel("Share of the stays with the modality that lose it, %", color=INK)
     axis.set_ylabel("AUROC of MedPatch", color=INK)
-    axis.legend(fontsize=8.5, frameon=False, loc="lower left")
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=8.5, frameon=False, borderaxespad=0.2)
     caption = (
         f"The late head of MedPatch on every test stay, no retraining{over_seeds(runs)}; band: {level:.0%} interval, "
         "resampled as in the tables. The stays that lose the modality are drawn once, so that each share "

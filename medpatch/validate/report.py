@@ -64,7 +64,7 @@ def write_validation_report(results: Sequence[GateResult], out_file: Path) -> Pa
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>Validation report</title><style>{STYLE}</style></head><body>\n"
         f"<h1>Validation report</h1>\n<p>{len(results)} artefacts, {expectations} expectations: "
-        f"{failed} failed, {warned} warnings. Counts only; no row is shown.</p>\n{body}\n</body></html>\n"
+        f"{failed} failed, warnings: {warned}. Counts only; no row is shown.</p>\n{body}\n</body></html>\n"
     )
     out_file.parent.mkdir(parents=True, exist_ok=True)
     aside = out_file.with_name(f".{out_file.name}.tmp")
