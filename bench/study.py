@@ -27,11 +27,12 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
-from study_cell import ABLATIONS, MAIN, PRESETS, Cell, cells, setting
+from study_cell import ABLATIONS, MAIN, PRESETS, Cell, cells
 
 from flows.context import RunContext
 from flows.plan import plan
 from medpatch.config.name import Split
+from medpatch.config.override import parse_overrides
 from medpatch.config.path import REPOSITORY_DIR
 from medpatch.contract.artifact import replace_text
 from medpatch.contract.prediction import ORACLE_SCHEMA
@@ -71,11 +72,18 @@ def call(*arguments: str) -> None:
 def train(cell: Cell, out: Path) -> RunContext:
     """Train or reuse what the cell needs; returns the run."""
     raw_dir, work_dir = out / f"raw-{cell.data}", out / f"work-{cell.data}"
-    sets = [f"{name}={'none' if value is None else value}" for name, value in cell.overrides.items()]
+    sets = [f"{name}={as_typed(value)}" for name, value in cell.overrides.items()]
     flags = [part for one in sets for part in ("--set", one)]
     places = ["--raw-dir", str(raw_dir), "--work-dir", str(work_dir)]
     call("leaderboard", "--preset", PRESETS[cell.task], "--models", cell.models, "--seeds", "1", *places, *flags)
     return context(cell, out)
+
+
+def as_typed(value: object) -> str:
+    """The value as `parse_overrides` reads it back."""
+    if value is None:
+        return "none"
+    return ",".join(value) if isinstance(value, list) else f"{value}"
 
 
 def context(cell: Cell, out: Path) -> RunContext:
@@ -141,8 +149,9 @@ def study(out: Path, everything: Sequence[Cell], *, subjects: int) -> None:
     (out / "cell").mkdir(parents=True, exist_ok=True)
     for number, cell in enumerate(everything, start=1):
         path = out / "cell" / f"{cell.stem}.npz"
-        if path.exists():
-            check_settings(cell, path)
+        summary = path.with_suffix(".json")  # written last: a cell without it was not finished
+        if summary.exists():
+            check_settings(cell, summary)
             continue
         started, processor = time.perf_counter(), os.times()
         make_data(out / f"raw-{cell.data}", subjects=subjects, seed=cell.data)
@@ -158,19 +167,19 @@ def study(out: Path, everything: Sequence[Cell], *, subjects: int) -> None:
             "cpu_s": round(spent),
             **found,
         }
-        replace_text(path.with_suffix(".json"), json.dumps(line))
+        replace_text(summary, json.dumps(line))
         logger.info("%d of %d  %s", number, len(everything), json.dumps(line))
 
 
-def check_settings(cell: Cell, path: Path) -> None:
+def check_settings(cell: Cell, summary: Path) -> None:
     """Stop where a finished cell was made with other settings.
 
     Raises:
         SystemExit: naming them.
     """
-    made = json.loads(path.with_suffix(".json").read_text()).get("changed", {})
+    made = json.loads(summary.read_text()).get("changed", {})
     if made != dict(cell.changed):
-        raise SystemExit(f"{path}: made with --set {made}, asked for {dict(cell.changed)}; name another folder")
+        raise SystemExit(f"{summary}: made with --set {made}, asked for {dict(cell.changed)}; name another folder")
 
 
 if __name__ == "__main__":
@@ -182,7 +191,7 @@ if __name__ == "__main__":
     parser.add_argument("--tasks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
     parser.add_argument("--models", default="all", help="as of medpatch leaderboard; cells of others stay")
     parser.add_argument("--tuned", type=Path, help="best.json of bench/tune.py")
-    parser.add_argument("--set", action="append", default=[], dest="changed", metavar="NAME=VALUE", type=setting)
+    parser.add_argument("--set", action="append", default=[], dest="changed", metavar="NAME=VALUE")
     parser.add_argument("--variants", nargs="+", default=[MAIN, *ABLATIONS])
     chosen = parser.parse_args()
     if chosen.out is None:  # hours of work are not begun unasked
@@ -192,5 +201,6 @@ if __name__ == "__main__":
         rates = json.loads(chosen.tuned.read_text()) if chosen.tuned else {}
         data, seeds, tasks = chosen.data_seeds, chosen.train_seeds, chosen.tasks
         every = cells(data, seeds, variants=chosen.variants, tasks=tasks, rivals=chosen.models, rates=rates)
-        every = [replace(one, changed=tuple(chosen.changed)) for one in every]
+        changed = tuple(parse_overrides(chosen.changed).items())
+        every = [replace(one, changed=changed) for one in every]
         study(chosen.out.resolve(), every, subjects=chosen.subjects)

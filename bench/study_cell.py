@@ -1,6 +1,5 @@
 """What a study consists of: one cell per task, cohort, training and variant."""
 
-import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -40,7 +39,7 @@ class Cell:
     variant: str
     rivals: str = "all"
     rates: tuple[tuple[str, float], ...] = ()
-    changed: tuple[tuple[str, str], ...] = ()
+    changed: tuple[tuple[str, object], ...] = ()
 
     @property
     def stem(self) -> str:
@@ -74,11 +73,3 @@ def cells(
             for seed in data:
                 for task in tasks:
                     yield Cell(task, seed, number, variant, rivals, tuple(rates.get(task, {}).items()))
-
-
-def setting(text: str) -> tuple[str, str]:
-    """Name and value of "train.rival_tokens=512"."""
-    name, found, value = text.partition("=")
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
-    return name, value

@@ -8,13 +8,11 @@ from matplotlib.axes import Axes
 from medpatch.contract.confidence import BINS, ConfidenceReport, LabelConfidence
 from medpatch.evaluate.census import held_out
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas, panel_title
-from medpatch.evaluate.name import style, unimodal
+from medpatch.evaluate.name import MEDPATCH, style, unimodal
 from medpatch.evaluate.page import Paragraph
 from medpatch.evaluate.section import Section
 from medpatch.evaluate.suppress import Disclosure
 from medpatch.evaluate.table import ABSENT, Table, count, number, percent
-
-AFTER_INK = "#0072B2"
 
 MEASURES = (
     "high_share", "high_share_positive", "high_share_negative", "accuracy_high_prior", "accuracy_low_prior",
@@ -99,6 +97,7 @@ def confidence_picture(found: ByModality) -> Picture:
     """Accuracy against confidence before and after temperature, and how many tokens say so; one panel per modality."""
     figure, axes = canvas(max(4.5, 2.75 * len(found) + 0.6), 3.5, columns=len(found), sharey=True)
     has_before = all(label.bin_count_before for reports in found.values() for one in reports for label in one.labels)
+    look = style(MEDPATCH)
     for axis, (modality, reports) in zip(axes, found.items(), strict=True):
         tokens, _, _ = _pooled(reports)
         axis.bar(0.5 + (np.arange(BINS) + 0.5) / (2 * BINS), tokens / max(1, tokens.sum()), width=0.9 / (2 * BINS),
@@ -107,7 +106,7 @@ def confidence_picture(found: ByModality) -> Picture:
         if has_before:
             _line(axis, reports, when="_before", color=GREY, marker="x", markersize=4.5, linewidth=1.2,
                   linestyle=(0, (4, 2)), label="accuracy before temperature")  # fmt: skip
-        _line(axis, reports, when="", color=AFTER_INK, marker="o", markersize=4.5, linewidth=1.4,
+        _line(axis, reports, when="", color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.4,
               label="accuracy after")  # fmt: skip
         panel_title(axis, _words(modality))
         axis.set(xlim=(0.49, 1.01), ylim=(0, 1.03))

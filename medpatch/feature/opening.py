@@ -97,7 +97,10 @@ def open_index(tensor_dir: Path, split: Split, *, modalities: Sequence[Modality]
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that "auto", "cpu" or "cuda" means here; the CPU where a GPU is asked for and there is none."""
+    """The device that "auto", "cpu" or "cuda" means here; the CPU where a GPU is asked for and there is none.
+
+    A GPU is asked for repeatable products, which must happen before it is first used.
+    """
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     ask_for_repeatable_products()

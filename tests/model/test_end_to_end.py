@@ -1,5 +1,7 @@
 """A rival with encoders that move: what is absent or padded is not read, also by the encoders, and learns nothing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -32,9 +34,7 @@ def with_rubbish(batch: Batch) -> Batch:
         )
         for m, mask in batch.mask.items()
     }
-    return Batch(
-        batch.stay_id, batch.subject_id, batch.label, batch.presence, batch.modalities, value=value, mask=batch.mask
-    )
+    return replace(batch, value=value)
 
 
 @pytest.mark.parametrize("rival", [r for r in NETWORK if r is not Rival.AVAILABILITY])
