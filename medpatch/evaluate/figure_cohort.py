@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from medpatch.evaluate.figure import GREY, INK, Picture, canvas
 from medpatch.evaluate.suppress import Disclosure
@@ -47,25 +48,19 @@ def cohort_picture(steps: Sequence[AttritionStep], splits: Mapping[str, str], *,
     figure, (axis,) = canvas(8.2, 0.85 * height + 0.6)
     axis.axis("off")
     axis.set(xlim=(0, 1), ylim=(-height + 0.35, 0.5))
-    _box(
-        axis,
-        0.26,
-        y=0.0,
-        text=f"{steps[0].criterion}\n{_left(0, shown)}",
-    )
+    last = _box(axis, 0.26, y=0.0, text=f"{steps[0].criterion}\n{_left(0, shown)}")
     for place, (number, step) in enumerate(lost, start=1):
-        y, before = -STEP * place, -STEP * (place - 1)
-        _arrow(axis, (0.26, before - 0.24), end=(0.26, y + 0.24))
-        _arrow(axis, (0.26, (before + y) / 2), end=(RIGHT - 0.02, (before + y) / 2))
+        between = -STEP * (place - 0.5)
         text = f"not: {step.criterion}\n{shown.words(('stays', 'lost', number))} stays"
-        axis.text(RIGHT, (before + y) / 2, text, fontsize=8.5, color=INK,
-                  va="center", ha="left", bbox=LOST)  # fmt: skip
-        _box(axis, 0.26, y=y, text=_left(number, shown))
-    bottom = -STEP * len(lost)
+        aside = axis.text(RIGHT, between, text, fontsize=8.5, color=INK, va="center", ha="left", bbox=LOST)
+        box = _box(axis, 0.26, y=-STEP * place, text=_left(number, shown))
+        _arrow(axis, last, end=box)
+        _arrow(axis, (0.26, between), end=aside)
+        last = box
+    bottom = -STEP * (len(lost) + 1)
     for place, (split, stays) in enumerate(splits.items()):
         x = 0.08 + place * 0.18 if len(splits) > 1 else 0.26
-        _arrow(axis, (0.26, bottom - 0.24), end=(x, bottom - STEP + 0.3))
-        _box(axis, x, y=bottom - STEP, text=f"{split}\n{stays} stays")
+        _arrow(axis, last, end=_box(axis, x, y=bottom, text=f"{split}\n{stays} stays"))
     caption = "ICU stays that are left after each criterion, in the order applied, and those lost at it."
     if kept_all:
         caption += f" Criteria that every stay met: {'; '.join(kept_all)}."
@@ -77,9 +72,24 @@ def _left(number: int, shown: Disclosure) -> str:
     return f"{stays} stays, {patients} patients"
 
 
-def _box(axis: Axes, x: float, *, y: float, text: str) -> None:
-    axis.text(x, y, text, fontsize=9, color=INK, va="center", ha="center", bbox=BOX)
+def _box(axis: Axes, x: float, *, y: float, text: str) -> Text:
+    return axis.text(x, y, text, fontsize=9, color=INK, va="center", ha="center", bbox=BOX)
 
 
-def _arrow(axis: Axes, start: tuple[float, float], *, end: tuple[float, float]) -> None:
-    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.0})
+def _arrow(axis: Axes, start: Text | tuple[float, float], *, end: Text) -> None:
+    """From the edge of a box, or a point, to the edge of a box drawn before it."""
+    is_box = isinstance(start, Text)
+    axis.annotate(
+        "",
+        end.get_position(),
+        start.get_position() if is_box else start,
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": GREY,
+            "linewidth": 1.0,
+            "shrinkA": 0,
+            "shrinkB": 0,
+            "patchA": start.get_bbox_patch() if is_box else None,
+            "patchB": end.get_bbox_patch(),
+        },
+    )
