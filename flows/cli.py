@@ -9,6 +9,7 @@ from rich.console import Console
 
 from flows.cli_field import fields
 from flows.cli_option import (
+    PRESET_HELP,
     DaskAddress,
     Preset,
     RawDir,
@@ -110,7 +111,12 @@ def synth(
 def extract(
     preset: Annotated[
         PresetName | None,
-        typer.Option("--preset", "-p", help=f"named configuration \\[default: the --task's, else {DEFAULT_PRESET}]"),
+        typer.Option(
+            "--preset",
+            "-p",
+            metavar="NAME",
+            help=f"{PRESET_HELP} \\[default: the --task's, else {DEFAULT_PRESET}]",
+        ),
     ] = None,
     raw_dir: RawDir = None,
     work_dir: WorkDir = None,

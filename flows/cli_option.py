@@ -17,7 +17,10 @@ from medpatch.config.preset import PresetName
 from medpatch.config.runner import Runner, RunnerConfig, Training
 from medpatch.contract.refresh import Step
 
-Preset = Annotated[PresetName, typer.Option("--preset", "-p", help="named configuration")]
+PRESET_HELP = f"named configuration: {', '.join(PresetName)}"
+STEP_HELP = f"do this step ({', '.join(Step)}) and all after it again although nothing changed; may be repeated"
+
+Preset = Annotated[PresetName, typer.Option("--preset", "-p", metavar="NAME", help=PRESET_HELP)]
 RawDir = Annotated[
     Path | None,
     typer.Option(
@@ -38,7 +41,7 @@ Set = Annotated[
 ]
 Refresh = Annotated[
     list[Step] | None,
-    typer.Option("--refresh", help="do this step and all after it again although nothing changed; may be repeated"),
+    typer.Option("--refresh", metavar="STEP", help=STEP_HELP),
 ]
 RunnerName = Annotated[Runner, typer.Option("--runner", help="where the parts of a step run")]
 DaskAddress = Annotated[

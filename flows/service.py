@@ -93,23 +93,20 @@ def up(paths: PathConfig, wanted: Wanted, *, say: Say) -> Record:
         record = record.without(replaced)
         for name in missing:
             refuse_taken(name, chosen[name])
+        if missing:
+            say(f"starting {' and '.join(missing)}; each has {READY_SECONDS:.0f} s to answer")
         for name in missing:
             record = _start(paths, record, name=name, line=_line(paths, name, port=chosen[name]), port=chosen[name])
         for name in missing:
             _wait(record.services[name], name)
         api = f"{record.services[PREFECT].address}/api"
+        say("deploying prefect.yaml")
         deploy.prepare(paths, api=api, environment=_environment(paths, record, api=api))
+        if workers:
+            say(f"starting {' and '.join(workers)}")
         for name in workers:
-            line = [
-                *command("prefect"),
-                "worker",
-                "start",
-                "--pool",
-                deploy.POOL,
-                "--name",
-                f"medpatch-{name}-{record.token}",
-            ]
-            line += ["--work-queue", wanted.queues[name], "--limit", str(wanted.worker_limit)]
+            line = [*command("prefect"), "worker", "start", "--pool", deploy.POOL, "--work-queue", wanted.queues[name]]
+            line += ["--name", f"medpatch-{name}-{record.token}", "--limit", str(wanted.worker_limit)]
             record = _start(paths, record, name=name, line=line, api=api)
         for name in workers:
             deploy.wait_for_worker(api, f"medpatch-{name}-{record.token}", service=record.services[name])

@@ -33,8 +33,8 @@ def run_job(job: Job, *, log_metric: LogMetric, progress: Progress | None = None
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         file.write_text(job.to_json())
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-        command += [str(job.processes), "-m", "medpatch.train.worker", str(file)]
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--log-dir", folder]
+        command += ["--nproc-per-node", str(job.processes), "-m", "medpatch.train.worker", str(file)]
         error = _follow(command, log_metric, progress=progress)
     if error:
         raise error
