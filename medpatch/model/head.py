@@ -6,6 +6,18 @@ import torch
 from torch import Tensor, nn
 
 
+class LogitMap(nn.Linear):
+    """Linear map to label logits, in the precision of its weights also under autocast.
+
+    bfloat16 has three digits: logits rounded to it would tie stays that differ, and AUROC on val would be coarse.
+    """
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """(..., D) -> (..., K)."""
+        with torch.autocast(vector.device.type, enabled=False):
+            return super().forward(vector.to(self.weight.dtype))
+
+
 class Head(nn.Module):
     """Layer normalisation, then one linear map to K logits.
 
@@ -16,7 +28,7 @@ class Head(nn.Module):
         """Take the input width D and the number of labels K."""
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.linear = nn.Linear(width, label_count)
+        self.linear = LogitMap(width, label_count)
 
     def forward(self, vector: Tensor) -> Tensor:
         """(..., D) -> (..., K)."""

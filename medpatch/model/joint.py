@@ -47,10 +47,11 @@ class ClasswiseJoint(nn.Module):
             confidence: (B, M, K), not used.
         """
         # modality by modality: no second copy of all pools, forward or backward
-        told = [
-            torch.einsum("bkd,kd->bk", norm(pool), weight)
-            for norm, pool, weight in zip(self.norm, pools.unbind(dim=1), self.weight, strict=True)
-        ]
+        with torch.autocast(pools.device.type, enabled=False):  # logits keep their digits, as those of `LogitMap`
+            told = [
+                torch.einsum("bkd,kd->bk", norm(pool.to(weight.dtype)), weight)
+                for norm, pool, weight in zip(self.norm, pools.unbind(dim=1), self.weight, strict=True)
+            ]
         return self.add_up(told, has_token)
 
     def add_up(self, told: Sequence[Tensor], has_token: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from medpatch.model.feature import RivalOutput, StayTokens
+from medpatch.model.head import LogitMap
 
 
 class Availability(nn.Module):
@@ -19,7 +20,7 @@ class Availability(nn.Module):
     def __init__(self, modality_count: int, label_count: int) -> None:
         """Take M and K."""
         super().__init__()
-        self.linear = nn.Linear(modality_count, label_count)
+        self.linear = LogitMap(modality_count, label_count)
         self.correction = nn.Parameter(torch.zeros(2**modality_count, label_count))
         nn.init.zeros_(self.linear.weight)
         self.register_buffer("place", 2 ** torch.arange(modality_count), persistent=False)

@@ -11,6 +11,7 @@ from medpatch.model.baseline.ensemble import mean_of_models
 from medpatch.model.baseline.objective import sum_of_present
 from medpatch.model.baseline.stem import Stem
 from medpatch.model.feature import RivalOutput, StayTokens
+from medpatch.model.head import LogitMap
 from medpatch.model.pool import masked_mean
 
 
@@ -42,7 +43,7 @@ class DrFuse(nn.Module):
             nn.ModuleList(_branch(width, dropout) for _ in raw_width) for _ in ("shared", "distinct")
         )
         self.align = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-        self.branch_head = nn.ModuleList(nn.Linear(width, label_count) for _ in range(len(raw_width) + 1))
+        self.branch_head = nn.ModuleList(LogitMap(width, label_count) for _ in range(len(raw_width) + 1))
         self.query, self.value = nn.Linear(width, width), nn.Linear(width, width)
         self.key = nn.Linear(width, label_count * width)
         self.weight = nn.Parameter(torch.empty(label_count, width))
