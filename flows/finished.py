@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.collect import note_use
 from flows.context import RunContext
+from flows.entry import dead_entries
 from medpatch.align.cxr import image_fingerprint
 from medpatch.config.base import digest_of
 from medpatch.config.code import EXTRACT_CODE, GATE_CODE, MODEL_CODE, TENSOR_CODE
@@ -103,14 +104,15 @@ def recorded_run(run: RunContext, inputs: str, *, record_name: str = RECORD) -> 
 def is_done(run: RunContext, artefact: str) -> bool:
     """True if that artefact and all that it rests on are current, so that a run would find nothing to do.
 
-    The use of the folders is noted for `medpatch gc`, as a run would.
+    An MLflow run that a killed process left open is something to do: a run closes it. The use of the folders is
+    noted for `medpatch gc`, as a run would.
 
     Args:
         run: the run.
         artefact: `extracted_dir`, `tensor_dir`, `checkpoint_dir` or `report_dir` of the run.
     """
     tables = current_tables(run)
-    if not tables:
+    if not tables or _is_left_open(run):
         return False
     if artefact == "extracted_dir" and run.table_dir is not None:
         if not is_current(run.table_dir, inputs=tables):
@@ -129,6 +131,13 @@ def is_done(run: RunContext, artefact: str) -> bool:
                 return False
     note_use(run, (run.staging_dir, run.data_dir))
     return True
+
+
+def _is_left_open(run: RunContext) -> bool:
+    """True if a process of this work folder that is gone left an MLflow run open."""
+    tracking = open_tracking(run.paths)
+    dead = (run_id for _, entry in dead_entries(run.paths) for run_id in entry["mlflow_runs"])
+    return any(has_run(tracking, run_id, is_running=True) for run_id in dead)
 
 
 def current_tables(run: RunContext) -> str:

@@ -1,20 +1,14 @@
 """Which process works on which run, so that the next one can close what a killed process left open."""
 
-import json
 import logging
-import os
-import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from flows.process import birth, is_alive
+from flows.entry import dead_entries, read_entry, write_entry
 from medpatch.config.path import PathConfig
-from medpatch.contract.artifact import replace_text
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +30,8 @@ def open_entry(paths: PathConfig, *, name: str | None = None) -> None:
         close_abandoned(paths, client, own=own)
         if name is not None:
             client.update_flow_run(context.flow_run.id, name=name)
-    earlier = _read(_folder(paths) / f"{own}.json")
-    _write(paths, own, mlflow_runs=earlier["mlflow_runs"] if earlier else [])
+    earlier = read_entry(paths, own)
+    write_entry(paths, own, mlflow_runs=earlier["mlflow_runs"] if earlier else [])
 
 
 def note_mlflow_run(paths: PathConfig, run_id: str) -> None:
@@ -45,9 +39,9 @@ def note_mlflow_run(paths: PathConfig, run_id: str) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    file = _folder(paths) / f"{context.flow_run.id}.json"
-    earlier = _read(file) or {"mlflow_runs": []}
-    _write(paths, str(context.flow_run.id), mlflow_runs=[*earlier["mlflow_runs"], run_id])
+    own = str(context.flow_run.id)
+    earlier = read_entry(paths, own) or {"mlflow_runs": []}
+    write_entry(paths, own, mlflow_runs=[*earlier["mlflow_runs"], run_id])
 
 
 def close_abandoned(paths: PathConfig, client: SyncPrefectClient, *, own: str | None = None) -> int:
@@ -63,7 +57,7 @@ def close_abandoned(paths: PathConfig, client: SyncPrefectClient, *, own: str | 
         own: flow run that this process continues, after a "Retry" of one that a process now dead began.
     """
     closed = 0
-    for file, entry in _dead(paths):
+    for file, entry in dead_entries(paths):
         if entry["flow_run"] != own:
             closed += _crash(client, entry["flow_run"])
         if entry["mlflow_runs"]:
@@ -86,36 +80,3 @@ def _crash(client: SyncPrefectClient, flow_run: str) -> int:
     client.set_flow_run_state(flow_run, Crashed(message=message), force=True)
     logger.info("flow run %s was left open by a killed process: marked Crashed", flow_run)
     return 1
-
-
-def _dead(paths: PathConfig) -> Iterator[tuple[Path, dict]]:
-    for file in sorted(_folder(paths).glob("*.json")):
-        entry = _read(file)
-        if entry is None:
-            file.unlink(missing_ok=True)
-        elif entry["host"] == socket.gethostname() and not is_alive(entry["pid"], entry["birth"]):
-            yield file, entry
-
-
-def _folder(paths: PathConfig) -> Path:
-    return paths.work_dir / "service" / "run"
-
-
-def _read(file: Path) -> dict | None:
-    try:
-        entry = json.loads(file.read_text())
-        return entry if {"host", "pid", "birth", "flow_run", "mlflow_runs"} <= entry.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def _write(paths: PathConfig, flow_run: str, *, mlflow_runs: list[str]) -> None:
-    _folder(paths).mkdir(parents=True, exist_ok=True)
-    entry = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "birth": birth(os.getpid()),
-        "flow_run": flow_run,
-        "mlflow_runs": mlflow_runs,
-    }
-    replace_text(_folder(paths) / f"{flow_run}.json", json.dumps(entry))

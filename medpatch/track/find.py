@@ -12,8 +12,8 @@ from medpatch.track.run import SQLITE, TrackedRun, Tracking
 SCHEMA = re.compile(r"out-of-date database schema \(found version (?P<revision>\w+),")
 
 
-def has_run(tracking: Tracking, run_id: str) -> bool:
-    """True if the store holds that run; a store that was made anew does not.
+def has_run(tracking: Tracking, run_id: str, *, is_running: bool = False) -> bool:
+    """True if the store holds that run, and it was not ended if it shall be running; a store made anew does not.
 
     A sqlite file is asked directly: importing mlflow would take longer than everything else that a run with
     nothing to do needs.
@@ -22,14 +22,16 @@ def has_run(tracking: Tracking, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException
 
         try:
-            return tracking.client().get_run(run_id).info.lifecycle_stage == "active"
+            found = tracking.client().get_run(run_id).info
+            return found.lifecycle_stage == "active" and (found.status == "RUNNING" or not is_running)
         except MlflowException:
             return False
     file = Path(tracking.uri.removeprefix(SQLITE))
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)) as store:
-            query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
-            return store.execute(query, (run_id,)).fetchone() is not None
+            query = "SELECT status FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
+            row = store.execute(query, (run_id,)).fetchone()
+            return row is not None and (row[0] == "RUNNING" or not is_running)
     except sqlite3.Error:
         return False
 

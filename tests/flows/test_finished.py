@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.context import RunContext
+from flows.entry import write_entry
 from flows.finished import RECORD, is_done, tensor_gate
 from flows.pipeline import full_pipeline
 from flows.registry import validation_auroc
@@ -85,6 +86,23 @@ def test_a_command_sees_that_its_mlflow_run_was_deleted(settled: RunContext, fin
     finally:
         client.restore_run(run_id)
     assert is_done(settled, "report_dir")
+
+
+def test_an_mlflow_run_that_a_killed_process_left_open_is_something_to_do(settled: RunContext, finished: Path) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{finished / 'mlflow.db'}")
+    record = json.loads((settled.run_dir / RECORD).read_text())
+    left = client.create_run(record["experiment_id"]).info.run_id
+    write_entry(settled.paths, "one", mlflow_runs=[record["run_id"], left])
+    file = finished / "service" / "run" / "one.json"
+    try:
+        assert is_done(settled, "tensor_dir")  # its process, this one, is at work
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"birth": "of another process"}))
+        assert not is_done(settled, "tensor_dir")
+        client.set_terminated(left, status="KILLED")
+        assert is_done(settled, "tensor_dir")
+    finally:
+        file.unlink()
+        client.delete_run(left)
 
 
 def test_a_command_with_nothing_to_do_starts_nothing(
