@@ -13,7 +13,7 @@ from medpatch.config.code import EXTRACT_CODE, GATE_CODE, MODEL_CODE, TENSOR_COD
 from medpatch.config.path import code_digest
 from medpatch.contract.artifact import fingerprint, is_current, is_whole, replace_text
 from medpatch.contract.refresh import is_refreshing
-from medpatch.track.find import has_run
+from medpatch.track.find import has_open_run, has_run
 from medpatch.track.run import TrackedRun, open_tracking
 
 RECORD, TRAIN_RECORD = "mlflow_run.json", "mlflow_train.json"
@@ -135,9 +135,8 @@ def is_done(run: RunContext, artefact: str) -> bool:
 
 def _is_left_open(run: RunContext) -> bool:
     """True if a process of this work folder that is gone left an MLflow run open."""
-    tracking = open_tracking(run.paths)
     dead = (run_id for _, entry in dead_entries(run.paths) for run_id in entry["mlflow_runs"])
-    return any(has_run(tracking, run_id, is_running=True) for run_id in dead)
+    return has_open_run(open_tracking(run.paths), dead)
 
 
 def current_tables(run: RunContext) -> str:

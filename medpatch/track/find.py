@@ -3,17 +3,19 @@
 import importlib.util
 import re
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 from medpatch.track.experiment import WORKFLOW, runs_page
 from medpatch.track.run import SQLITE, TrackedRun, Tracking
 
+RUNNING = "RUNNING"
 SCHEMA = re.compile(r"out-of-date database schema \(found version (?P<revision>\w+),")
 
 
-def has_run(tracking: Tracking, run_id: str, *, is_running: bool = False) -> bool:
-    """True if the store holds that run, and it was not ended if it shall be running; a store made anew does not.
+def has_run(tracking: Tracking, run_id: str) -> bool:
+    """True if the store holds that run; a store that was made anew does not.
 
     A sqlite file is asked directly: importing mlflow would take longer than everything else that a run with
     nothing to do needs.
@@ -22,18 +24,27 @@ def has_run(tracking: Tracking, run_id: str, *, is_running: bool = False) -> boo
         from mlflow.exceptions import MlflowException
 
         try:
-            found = tracking.client().get_run(run_id).info
-            return found.lifecycle_stage == "active" and (found.status == "RUNNING" or not is_running)
+            return tracking.client().get_run(run_id).info.lifecycle_stage == "active"
         except MlflowException:
             return False
+    return _status(tracking, run_id) is not None
+
+
+def has_open_run(tracking: Tracking, run_ids: Iterable[str]) -> bool:
+    """True if one of these runs was never ended; False of a server, which may be down and is not worth the wait."""
+    return tracking.uri.startswith(SQLITE) and any(_status(tracking, run_id) == RUNNING for run_id in run_ids)
+
+
+def _status(tracking: Tracking, run_id: str) -> str | None:
+    """Of a run in a sqlite file, or None if it is not there or deleted."""
     file = Path(tracking.uri.removeprefix(SQLITE))
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)) as store:
             query = "SELECT status FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
             row = store.execute(query, (run_id,)).fetchone()
-            return row is not None and (row[0] == "RUNNING" or not is_running)
+            return row and row[0]
     except sqlite3.Error:
-        return False
+        return None
 
 
 def is_of_newer_mlflow(message: str) -> bool:

@@ -1,5 +1,6 @@
 """Runs carry their identity, end with the right status and leave nothing outside the work folder."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from medpatch.config.modality import TextArm
 from medpatch.config.path import PathConfig
 from medpatch.config.preset import tiny_in_hospital_mortality
-from medpatch.track.find import has_run
+from medpatch.track.find import has_open_run, has_run
 from medpatch.track.run import Tracking, child_run, git_commit, open_tracking, parent_run
 
 CONFIG = tiny_in_hospital_mortality()
@@ -134,3 +135,16 @@ def test_a_run_is_known_to_its_store_until_it_is_deleted(tracking: Tracking, tmp
     assert not has_run(tracking, run.run_id)
     assert not has_run(tracking, "nonsense")
     assert not has_run(Tracking(f"sqlite:///{tmp_path / 'absent.db'}", None), run.run_id)
+
+
+def test_a_run_is_open_until_it_ends_and_a_server_is_not_asked(tracking: Tracking, tmp_path: Path) -> None:
+    with parent_run(tracking, CONFIG, **IDENTITY) as run:
+        assert has_open_run(tracking, ["nonsense", run.run_id])
+    assert not has_open_run(tracking, ["nonsense", run.run_id])
+    assert not has_open_run(Tracking(f"sqlite:///{tmp_path / 'absent.db'}", None), [run.run_id])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert not has_open_run(Tracking(address, None), [run.run_id])
+        with pytest.raises(BlockingIOError):  # nobody has called
+            server.accept()
