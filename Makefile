@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c requirements.lock pip
 	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[dev]' || { \
-	echo "not installed: $(VENV) takes 7 GB, free on its disk: $$(df -Ph . | awk 'NR == 2 {print $$4}'); pip's own words are above"; exit 1; }
+	echo "not installed: $(VENV) takes 7 GB, free on its disk: $$(df -Ph $(VENV) | awk 'NR == 2 {print $$4}'); pip's own words are above"; exit 1; }
 	@touch $(STAMP)
 
 install: $(STAMP)  ## create .venv with the exact versions of requirements.lock

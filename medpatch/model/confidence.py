@@ -9,6 +9,7 @@ from torch.nn.functional import logsigmoid
 
 from medpatch.config.model import Score
 from medpatch.model.block import rank_of
+from medpatch.model.head import LogitMap
 
 SMALLEST_TEMPERATURE = 1e-9
 AGAINST_PRIOR = (Score.PRIOR_SHIFTED, Score.INFORMATION)
@@ -157,7 +158,7 @@ class TokenScorer(nn.Module):
         self.score = score
         self.use_temperature = use_temperature
         self.in_nats = in_nats
-        last = nn.Linear(hidden_width or width, labels)
+        last = LogitMap(hidden_width or width, labels)
         self.predictor = nn.Sequential(nn.Linear(width, hidden_width), nn.GELU(), last) if hidden_width else last
         self.register_buffer("temperature", torch.ones(positions, labels) if positions else torch.ones(labels))
         self.register_buffer("threshold", torch.full((labels,), float(threshold)))

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from medpatch.config.model import Compat
-from medpatch.model.head import Head
+from medpatch.model.head import Head, LogitMap
 
 
 class Missingness(nn.Module):
@@ -18,7 +18,7 @@ class Missingness(nn.Module):
         """Take M and K."""
         super().__init__()
         is_published = compat is Compat.PUBLISHED
-        self.head = (Head if is_published else nn.Linear)(modality_count, label_count)
+        self.head = (Head if is_published else LogitMap)(modality_count, label_count)
 
     def forward(self, presence: Tensor) -> Tensor:
         """(B, M) bool -> (B, K)."""

@@ -19,7 +19,9 @@ def close_runs(tracking: Tracking, run_ids: Iterable[str]) -> int:
     for run_id in run_ids:
         try:
             parent = client.get_run(run_id)
-        except MlflowException:  # deleted meanwhile, or of another store
+        except MlflowException:  # of another store
+            continue
+        if parent.info.lifecycle_stage != "active":  # deleted meanwhile, and nobody may end it
             continue
         below = [parent]
         while below:

@@ -14,6 +14,8 @@ STEPS = (
     AttritionStep("adult", 5700, 220, 3900),
     AttritionStep("at least 48 h in intensive care and in the hospital", 4300, 1400, 3800),
 )
+HEAD = 10.0
+"""Points: longer than the head of an arrow, shorter than an arrow."""
 NEAR = 2.0
 """Points between the tip of an arrow and the middle of the line around the box."""
 
@@ -30,10 +32,15 @@ def test_every_arrow_ends_at_the_edge_of_a_box(tmp_path: Path) -> None:
     arrows = [t.arrow_patch for t in axis.texts if isinstance(t, Annotation)]
     assert len(boxes) == 1 + 2 * 2 + len(splits)
     assert len(arrows) == 2 * 2 + len(splits)
-    for arrow in arrows:
+    # as drawn: the first box, then of each criterion those lost and those left, then the splits
+    ends = [(0, 2), (None, 1), (2, 4), (None, 3), (4, 5), (4, 6), (4, 7)]
+    near, head = NEAR * picture.figure.dpi / 72, HEAD * picture.figure.dpi / 72
+    for arrow, (start, end) in zip(arrows, ends, strict=True):
         points = arrow.get_transform().transform_path(arrow.get_path()).vertices[:-1]  # the last closes the path
         tip = points[np.linalg.norm(points - points[0], axis=1).argmax()]
-        assert min(edge_distance(box, tip) for box in boxes) < NEAR * picture.figure.dpi / 72
+        assert start is None or edge_distance(boxes[start], points[0]) < near
+        assert edge_distance(boxes[end], tip) < near
+        assert np.linalg.norm(points[-1] - tip) < head
 
 
 def edge_distance(box, point: np.ndarray) -> float:

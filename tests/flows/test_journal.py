@@ -137,6 +137,15 @@ def test_mlflow_runs_of_a_dead_process_are_marked_killed(
     assert tracking.client().get_run(run.run_id).info.status == "KILLED"
 
 
+def test_a_run_that_was_deleted_meanwhile_is_left_alone(paths: PathConfig) -> None:
+    tracking = open_tracking(paths)
+    client = tracking.client()
+    run_id = client.create_run(client.create_experiment("of the dead")).info.run_id
+    client.delete_run(run_id)
+    assert close_runs(tracking, [run_id]) == 0
+    assert client.get_run(run_id).info.status == "RUNNING"
+
+
 def test_runs_at_every_depth_below_are_marked_killed(paths: PathConfig) -> None:
     tracking = open_tracking(paths)
     with ExitStack() as stack, pytest.raises(RuntimeError):

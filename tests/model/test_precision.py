@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from medpatch.config.model import Compat, Fuser, Score
-from medpatch.config.name import Rival
+from medpatch.config.name import Modality, Rival
+from medpatch.model.build import build_scorer
 from medpatch.model.build_rival import NETWORK, build_rival
 from medpatch.model.joint import ClasswiseJoint
 from model.factory import RAW_WIDTH, make_batch, make_config, make_medpatch, make_spec, make_stay_tokens
@@ -36,9 +37,22 @@ def test_logits_of_medpatch_are_not_rounded(fuser: Fuser, form: dict[str, object
     network = make_medpatch(make_config(fuser=fuser, threshold=0.55, **form))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         output = network(make_batch(PRESENCE))
-    for logits in (output.high, output.low, output.late, *output.unimodal.values()):
+    for logits in (output.high, output.low, output.late, output.missingness, *output.unimodal.values()):
         assert logits.dtype is torch.float32
         assert not is_rounded(logits)
+
+
+@pytest.mark.parametrize("hidden_width", [0, 6])
+def test_logits_of_tokens_are_not_rounded(hidden_width: int) -> None:
+    torch.manual_seed(0)
+    config = make_config(scorer_width=hidden_width)
+    scorer = build_scorer(config, make_spec(), modality=Modality.EHR, width=8)
+    last = scorer.predictor[-1] if hidden_width else scorer.predictor
+    torch.nn.init.normal_(last.weight)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = scorer.predictor(torch.randn(2, 5, 8))
+    assert logits.dtype is torch.float32
+    assert not is_rounded(logits)
 
 
 def test_what_one_modality_tells_the_classwise_joint_is_not_rounded() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,3 +87,13 @@ def test_a_worker_alone_with_a_job_for_two_says_so_and_trains_nothing(job, tmp_p
     kind, message = json.loads(capsys.readouterr().out.removeprefix("error "))
     assert kind == "ConfigError"
     assert "the job is for 2 in all, found 1" in message
+
+
+def test_processes_leave_nothing_in_the_folder_for_temporary_files(job, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is read once
+    with pytest.raises(MedPatchError):
+        run_job(job, log_metric=lambda *_: None)
+    assert not list(temporary.iterdir())
