@@ -9,7 +9,7 @@ from rich.console import Console
 
 from flows.cli_field import fields
 from flows.cli_option import (
-    PRESET_HELP,
+    PRESET_NAMES,
     DaskAddress,
     Preset,
     RawDir,
@@ -115,7 +115,7 @@ def extract(
             "--preset",
             "-p",
             metavar="NAME",
-            help=f"{PRESET_HELP} \\[default: the --task's, else {DEFAULT_PRESET}]",
+            help=f"{PRESET_NAMES} \\[default: the --task's, else {DEFAULT_PRESET}]",
         ),
     ] = None,
     raw_dir: RawDir = None,

@@ -17,10 +17,10 @@ from medpatch.config.preset import PresetName
 from medpatch.config.runner import Runner, RunnerConfig, Training
 from medpatch.contract.refresh import Step
 
-PRESET_HELP = f"named configuration: {', '.join(PresetName)}"
+PRESET_NAMES = f"named configuration: {', '.join(PresetName)}"
 STEP_HELP = f"do this step ({', '.join(Step)}) and all after it again although nothing changed; may be repeated"
 
-Preset = Annotated[PresetName, typer.Option("--preset", "-p", metavar="NAME", help=PRESET_HELP)]
+Preset = Annotated[PresetName, typer.Option("--preset", "-p", metavar="NAME", help=PRESET_NAMES)]
 RawDir = Annotated[
     Path | None,
     typer.Option(

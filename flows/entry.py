@@ -24,9 +24,10 @@ def dead_entries(paths: PathConfig) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield file, entry
 
 
-def read_entry(paths: PathConfig, flow_run: str) -> dict[str, Any] | None:
-    """What is written down of that flow run, or None."""
-    return _read(_folder(paths) / f"{flow_run}.json")
+def noted_runs(paths: PathConfig, flow_run: str) -> list[str]:
+    """MLflow runs that are written down of that flow run; none if it has no entry."""
+    entry = _read(_folder(paths) / f"{flow_run}.json")
+    return entry["mlflow_runs"] if entry else []
 
 
 def write_entry(paths: PathConfig, flow_run: str, *, mlflow_runs: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from flows.entry import dead_entries, read_entry, write_entry
+from flows.entry import dead_entries, noted_runs, write_entry
 from medpatch.config.path import PathConfig
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,7 @@ def open_entry(paths: PathConfig, *, name: str | None = None) -> None:
         close_abandoned(paths, client, own=own)
         if name is not None:
             client.update_flow_run(context.flow_run.id, name=name)
-    earlier = read_entry(paths, own)
-    write_entry(paths, own, mlflow_runs=earlier["mlflow_runs"] if earlier else [])
+    write_entry(paths, own, mlflow_runs=noted_runs(paths, own))
 
 
 def note_mlflow_run(paths: PathConfig, run_id: str) -> None:
@@ -40,8 +39,7 @@ def note_mlflow_run(paths: PathConfig, run_id: str) -> None:
     if context is None or context.flow_run is None:
         return
     own = str(context.flow_run.id)
-    earlier = read_entry(paths, own) or {"mlflow_runs": []}
-    write_entry(paths, own, mlflow_runs=[*earlier["mlflow_runs"], run_id])
+    write_entry(paths, own, mlflow_runs=[*noted_runs(paths, own), run_id])
 
 
 def close_abandoned(paths: PathConfig, client: SyncPrefectClient, *, own: str | None = None) -> int:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 
+from medpatch.track.find import RUNNING
 from medpatch.track.run import Tracking
 
 MOST_CHILDREN = 10_000
@@ -28,7 +29,7 @@ def close_runs(tracking: Tracking, run_ids: Iterable[str]) -> int:
             run = below.pop()
             query = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
             below += client.search_runs([run.info.experiment_id], query, max_results=MOST_CHILDREN)
-            if run.info.status == "RUNNING":
+            if run.info.status == RUNNING:
                 client.set_terminated(run.info.run_id, status="KILLED")
                 closed += 1
     if closed:
